@@ -1,0 +1,62 @@
+/** Monotonic time and timers, injected wherever a decision depends on time, so that tests never sleep. */
+export interface Clock {
+  /** Milliseconds since an arbitrary start, with fractions; never goes back. */
+  now(): number
+  /** Calls back once after `ms`; the returned function cancels, and is safe to call late or twice. */
+  after(ms: number, callback: () => void): () => void
+}
+
+/** The process's monotonic clock. Timers do not keep the process alive. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms)
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
+}
+
+interface Alarm {
+  at: number
+  order: number
+  callback: () => void
+}
+
+/** A clock that moves only when told to. */
+export class ManualClock implements Clock {
+  #now: number
+  #order = 0
+  #alarms: Alarm[] = []
+
+  constructor(start = 0) {
+    this.#now = start
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const alarm = { at: this.#now + Math.max(0, ms), order: this.#order++, callback }
+    this.#alarms.push(alarm)
+    return () => {
+      this.#alarms = this.#alarms.filter(other => other !== alarm)
+    }
+  }
+
+  /** Moves on by `ms`, ringing what falls due in order of time, then of setting. */
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      const next = this.#alarms
+        .filter(alarm => alarm.at <= end)
+        .sort((a, b) => a.at - b.at || a.order - b.order)
+        .at(0)
+      if (next === undefined) break
+      this.#alarms = this.#alarms.filter(alarm => alarm !== next)
+      this.#now = next.at
+      next.callback()
+    }
+    this.#now = end
+  }
+}

@@ -1,0 +1,19 @@
+export { type Clock, ManualClock, systemClock } from './clock.ts'
+export {
+  AndthenError,
+  CancelledError,
+  type ErrorOptions,
+  NotAvailableError,
+  TimeoutError,
+  toAndthenError,
+  UsageError
+} from './errors.ts'
+export {
+  createLogger,
+  type LogFormat,
+  type Logger,
+  type LoggerInit,
+  type LogLevel,
+  logLevels,
+  silentLogger
+} from './logger.ts'

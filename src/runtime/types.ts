@@ -1,0 +1,56 @@
+/** One run of a span over consecutive tokens of one session. */
+export interface SpanRun {
+  /** Row of the KV slab. */
+  readonly slot: number
+  /** Position of the first token; must equal the slot's length. */
+  readonly position: number
+  /** Hidden states in, float32 [tokens, hidden]; `tokens` is `input.length / hiddenSize`. */
+  readonly input: Float32Array
+  /** Where the span's hidden states go, same length as `input`; must not overlap it. */
+  readonly output: Float32Array
+}
+
+export interface RunOptions {
+  /** Terminates the run: the promise rejects with CancelledError and the slot's length is as before. */
+  signal?: AbortSignal
+}
+
+/**
+ * Runs a span of blocks over hidden states, with the KV cache of `slots` sessions in memory of its own. One run at a
+ * time: a caller that starts a second before the first ends gets an error, never a wrong result.
+ */
+export interface SpanRunner {
+  readonly device: string
+  readonly hiddenSize: number
+  readonly slots: number
+  /** Tokens that a slot can hold. */
+  readonly maxLength: number
+  /** Most tokens that one `prefill` takes; longer inputs are the caller's to cut, so that decodes run in between. */
+  readonly chunkTokens: number
+  readonly memoryBytes: { readonly weights: number; readonly kv: number }
+
+  /** Runs 1 to `chunkTokens` tokens of one session; the slot's length grows by as many. */
+  prefill(run: SpanRun, options?: RunOptions): Promise<void>
+  /** Runs one token of each of several sessions as one call; each slot's length grows by one. Slots are distinct. */
+  decode(runs: readonly SpanRun[], options?: RunOptions): Promise<void>
+
+  /** Tokens in the slot's cache. */
+  length(slot: number): number
+  /** Forgets the tokens at `length` and beyond. */
+  rewind(slot: number, length: number): void
+  /** Empties the slot for its next session. */
+  release(slot: number): void
+  /** Frees the session, the slab and the device's memory; waits for a run in flight. */
+  close(): Promise<void>
+}
+
+/** The client's two ends of the model: token ids to hidden states, and hidden states to logits. */
+export interface EndsRunner {
+  readonly hiddenSize: number
+  readonly vocabSize: number
+  /** Writes float32 [ids.length, hidden] into `output`. */
+  embed(ids: readonly number[], output: Float32Array): Promise<void>
+  /** Writes the logits, float32 [vocab], of one row of hidden states, float32 [hidden], into `output`. */
+  logits(hidden: Float32Array, output: Float32Array): Promise<void>
+  close(): Promise<void>
+}
