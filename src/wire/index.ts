@@ -1,0 +1,28 @@
+// The messages on the wire: schema, framing, digests and receipts. Knows no sockets.
+export * from './constants.ts'
+export { createDigester, type DigestContext, type Digester, equalBytes, type HiddenStates } from './digest.ts'
+export { WireError, type WireErrorCode } from './errors.ts'
+export { FrameDecoder, type FrameHandler, prefixed } from './frame.ts'
+export { MessageReader, type MessageHandler, type MessageReaderInit } from './message-reader.ts'
+export { MessageWriter, type ByteSink, type TensorOptions } from './message-writer.ts'
+export * from './messages.ts'
+export {
+  type EquivocationProof,
+  findEquivocation,
+  isSignedByServer,
+  readStatement,
+  type Sign,
+  signReceipt,
+  type VerifySignature
+} from './receipt.ts'
+export {
+  attachFrames,
+  type FrameCodec,
+  infoMessage,
+  type Outgoing,
+  ownerFrames,
+  pushFrames,
+  receiptMessage,
+  serverFrames,
+  statementMessage
+} from './schema.ts'

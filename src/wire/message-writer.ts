@@ -1,0 +1,152 @@
+import { MAX_FRAGMENT_BYTES } from './constants.ts'
+import { prefixed } from './frame.ts'
+import type { FrameCodec, Outgoing } from './schema.ts'
+
+/** Where frames go: a stream. `send` returns false when the stream wants no more until it calls `drained`. */
+export interface ByteSink {
+  send(parts: Uint8Array[]): boolean
+}
+
+export interface TensorOptions {
+  /** Long tensors of different keys take turns, fragment by fragment. @default '' */
+  key?: string
+  /** Asked before the message is begun: true drops it unsent, for work that a rewind has made stale. */
+  stale?: () => boolean
+  /** Called once: true when the last byte was handed to the stream, false when it was dropped as stale. */
+  done?: (sent: boolean) => void
+}
+
+interface Job<M> {
+  message: Outgoing<M> | null
+  bytes: Uint8Array
+  tensor: number
+  offset: number
+  options: TensorOptions
+}
+
+/**
+ * Writes messages to a stream. Messages without a tensor go first, in order, between the fragments of others; tensors of
+ * one fragment go before longer ones; longer ones of different keys take turns. Of one key, tensors keep their order
+ * within their class. Nothing is copied: a tensor must not change until its `done`.
+ *
+ *     control  ──────────────┐
+ *     short    ─────────────┐│
+ *     long a   ──┐          ▼▼
+ *     long b   ──┴─ turns ──▶ sink
+ */
+export class MessageWriter<M> {
+  readonly #codec: Pick<FrameCodec<M>, 'encode'>
+  readonly #sink: ByteSink
+  readonly #control: Uint8Array[] = []
+  readonly #short: Job<M>[] = []
+  readonly #long = new Map<string, Job<M>[]>()
+  #writable = true
+  #queuedBytes = 0
+  #tensors = 0
+
+  constructor(components: { codec: Pick<FrameCodec<M>, 'encode'>; sink: ByteSink }) {
+    this.#codec = components.codec
+    this.#sink = components.sink
+  }
+
+  /** Bytes accepted and not yet handed to the stream. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  send(message: Outgoing<M>): void {
+    const frame = prefixed(this.#codec.encode(message, null))
+    this.#control.push(frame)
+    this.#queuedBytes += frame.length
+    this.#pump()
+  }
+
+  sendTensor(message: Outgoing<M>, bytes: Uint8Array, options: TensorOptions = {}): void {
+    const job: Job<M> = { message, bytes, tensor: ++this.#tensors, offset: 0, options }
+    this.#queuedBytes += bytes.length
+    if (bytes.length <= MAX_FRAGMENT_BYTES) this.#short.push(job)
+    else {
+      const key = options.key ?? ''
+      const queue = this.#long.get(key)
+      if (queue === undefined) this.#long.set(key, [job])
+      else queue.push(job)
+      // The header goes at once, so that the receiver knows the digests while the bytes are still under way.
+      this.#announce(job)
+    }
+    this.#pump()
+  }
+
+  /** The stream takes more again. */
+  drained(): void {
+    this.#writable = true
+    this.#pump()
+  }
+
+  /** Drops all that is queued: the stream is gone. */
+  clear(): void {
+    const dropped = [...this.#short, ...[...this.#long.values()].flat()]
+    this.#control.length = 0
+    this.#short.length = 0
+    this.#long.clear()
+    this.#queuedBytes = 0
+    this.#writable = false
+    for (const job of dropped) job.options.done?.(false)
+  }
+
+  #announce(job: Job<M>): void {
+    const fragment = { tensor: job.tensor, offset: 0, total: job.bytes.length, length: 0 }
+    const frame = prefixed(this.#codec.encode(job.message, fragment))
+    job.message = null
+    this.#control.push(frame)
+    this.#queuedBytes += frame.length
+  }
+
+  #pump(): void {
+    while (this.#writable) {
+      const control = this.#control.shift()
+      if (control !== undefined) {
+        this.#queuedBytes -= control.length
+        this.#writable = this.#sink.send([control])
+        continue
+      }
+      const job = this.#nextJob()
+      if (job === undefined) return
+      this.#writeFragment(job)
+    }
+  }
+
+  #nextJob(): Job<M> | undefined {
+    for (;;) {
+      const job = this.#short.shift()
+      if (job === undefined) break
+      if (job.options.stale?.() !== true) return job
+      this.#drop(job)
+    }
+    for (const [key, queue] of this.#long) {
+      // Re-inserting moves the key behind the others: round robin by insertion order.
+      this.#long.delete(key)
+      const job = queue[0]
+      if (job === undefined) continue
+      if (job.offset + MAX_FRAGMENT_BYTES >= job.bytes.length) queue.shift()
+      if (queue.length > 0) this.#long.set(key, queue)
+      return job
+    }
+    return undefined
+  }
+
+  #drop(job: Job<M>): void {
+    this.#queuedBytes -= job.bytes.length
+    job.options.done?.(false)
+  }
+
+  #writeFragment(job: Job<M>): void {
+    const payload = job.bytes.subarray(job.offset, job.offset + MAX_FRAGMENT_BYTES)
+    const fragment = { tensor: job.tensor, offset: job.offset, total: job.bytes.length, length: payload.length }
+    const header = this.#codec.encode(job.message, fragment)
+    job.message = null
+    job.offset += payload.length
+    this.#queuedBytes -= payload.length
+    this.#writable = this.#sink.send([prefixed(header), payload])
+    if (job.offset === job.bytes.length) job.options.done?.(true)
+  }
+}
