@@ -1,0 +1,146 @@
+import type { LinearNeed, TensorNeed } from '../needs.ts'
+import type { GraphBuilder } from '../onnx/builder.ts'
+import type { AttentionSpec, NormSpec } from '../spec.ts'
+import type { KvLayer } from '../types.ts'
+import type { Weights } from './weights.ts'
+
+/**
+ * The hidden states between two blocks as a graph computes them: the sum of both, left open so that the next norm and
+ * the addition become one operation.
+ */
+export interface Residual {
+  readonly stream: string
+  /** The last branch's output, not yet added. */
+  readonly branch: string | null
+}
+
+/** Values that the attention of every block in a span shares. */
+export interface AttentionInputs {
+  /** Int32 [batch]: tokens in the cache after the run, minus one. */
+  readonly seqlensK: string
+  /** Int32 scalar: the largest of them plus one. */
+  readonly totalSequenceLength: string
+  /** Float32 [positions, headDim / 2]. */
+  readonly cos: string
+  readonly sin: string
+  readonly kv: ReadonlyMap<number, KvLayer>
+}
+
+/** The vocabulary that architectures are written in: each method adds one layer's nodes and names its output. */
+export class Layers {
+  readonly #graph: GraphBuilder
+  readonly #weights: Weights
+  readonly #attention: AttentionInputs | null
+
+  /** @param attention null in graphs without blocks */
+  constructor(graph: GraphBuilder, weights: Weights, attention: AttentionInputs | null) {
+    this.#graph = graph
+    this.#weights = weights
+    this.#attention = attention
+  }
+
+  /** Rows of a table as float32. Only the rows taken are cast, so the table stays as small as it is stored. */
+  gather(table: TensorNeed, ids: string): string {
+    const rows = this.#graph.node('Gather', [this.#weights.stored(table), ids], [`${table.name}.rows`])
+    return this.#graph.cast(rows, 'float32', `${table.name}.out`)
+  }
+
+  /**
+   * `x @ weight^T + bias`. Hugging Face stores [out, in]; FusedMatMul transposes while ONNX Runtime packs the matrix, so
+   * no transposed copy is kept.
+   */
+  linear(x: string, need: LinearNeed): string {
+    const weight = this.#weights.load(need.weight)
+    return this.#linear(x, weight, need.bias && this.#weights.load(need.bias), need.weight.name)
+  }
+
+  /** Closes a residual and normalizes it; `stream` is the sum. */
+  addAndNorm(hidden: Residual, weight: TensorNeed, norm: NormSpec): { normed: string; stream: string } {
+    const scale = this.#weights.load(weight)
+    const normed = `${weight.name}.out`
+    const epsilon = { float: norm.epsilon }
+    if (hidden.branch === null) {
+      this.#graph.node('SimplifiedLayerNormalization', [hidden.stream, scale], [normed], {
+        attributes: { epsilon, axis: { int: -1 }, stash_type: { int: 1 } }
+      })
+      return { normed, stream: hidden.stream }
+    }
+    const stream = `${weight.name}.sum`
+    this.#graph.node('SkipSimplifiedLayerNormalization', [hidden.stream, hidden.branch, scale], [normed, '', '', stream], {
+      domain: 'com.microsoft',
+      attributes: { epsilon }
+    })
+    return { normed, stream }
+  }
+
+  /** Closes a residual under the graph's output name. */
+  add(hidden: Residual, output: string): void {
+    if (hidden.branch === null) this.#graph.node('Identity', [hidden.stream], [output])
+    else this.#graph.node('Add', [hidden.stream, hidden.branch], [output])
+  }
+
+  /**
+   * Grouped-query attention with rotary positions over the block's KV cache; x [batch, tokens, hidden] to
+   * [batch, tokens, heads * headDim], before the output projection.
+   */
+  attention(
+    x: string,
+    block: number,
+    spec: AttentionSpec,
+    needs: { query: LinearNeed; key: LinearNeed; value: LinearNeed }
+  ): string {
+    const shared = this.#attention
+    const kv = shared?.kv.get(block)
+    if (shared === null || kv === undefined) throw new RangeError(`this graph has no cache for block ${block}`)
+    const output = `blocks.${block}.attention`
+    return this.#graph.node(
+      'GroupQueryAttention',
+      [
+        ...this.#queryKeyValue(x, block, needs),
+        kv.pastKey,
+        kv.pastValue,
+        shared.seqlensK,
+        shared.totalSequenceLength,
+        shared.cos,
+        shared.sin
+      ],
+      [output, kv.presentKey, kv.presentValue],
+      {
+        domain: 'com.microsoft',
+        attributes: { num_heads: { int: spec.heads }, kv_num_heads: { int: spec.kvHeads }, do_rotary: { int: 1 } }
+      }
+    )
+  }
+
+  /** `down(silu(gate(x)) * up(x))`. */
+  gatedMlp(x: string, needs: { gate: LinearNeed; up: LinearNeed; down: LinearNeed }): string {
+    const gate = this.linear(x, needs.gate)
+    const sigmoid = this.#graph.node('Sigmoid', [gate], [`${gate}.sigmoid`])
+    const activated = this.#graph.node('Mul', [gate, sigmoid], [`${gate}.silu`])
+    const gated = this.#graph.node('Mul', [activated, this.linear(x, needs.up)], [`${gate}.gated`])
+    return this.linear(gated, needs.down)
+  }
+
+  /** One product where the file has the three matrices in a row, three where it does not: never a copy to join them. */
+  #queryKeyValue(
+    x: string,
+    block: number,
+    { query, key, value }: { query: LinearNeed; key: LinearNeed; value: LinearNeed }
+  ): [string, string, string] {
+    const name = `blocks.${block}.query_key_value`
+    const weight = this.#weights.stack([query.weight, key.weight, value.weight], name)
+    if (weight === null) return [this.linear(x, query), this.linear(x, key), this.linear(x, value)]
+    const biases = [query, key, value].flatMap(({ bias }) => (bias === undefined ? [] : [this.#weights.load(bias)]))
+    if (biases.length === 0) return [this.#linear(x, weight, undefined, name), '', '']
+    const bias = this.#graph.node('Concat', biases, [`${name}.bias`], { attributes: { axis: { int: 0 } } })
+    return [this.#linear(x, weight, bias, name), '', '']
+  }
+
+  #linear(x: string, weight: string, bias: string | undefined, name: string): string {
+    const product = this.#graph.node('FusedMatMul', [x, weight], [`${name}.product`], {
+      domain: 'com.microsoft',
+      attributes: { transB: { int: 1 } }
+    })
+    return bias === undefined ? product : this.#graph.node('Add', [product, bias], [`${name}.biased`])
+  }
+}

@@ -1,0 +1,85 @@
+import { relative, sep } from 'node:path'
+import type { GraphBuilder, OnnxType } from '../onnx/builder.ts'
+import { requireTensor, type TensorNeed, type WeightTensor } from '../needs.ts'
+import { elementCount, type TensorIndex } from '../safetensors/tensors.ts'
+import type { StoredDtype } from '../types.ts'
+
+const onnxTypes: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
+
+const computeBytes = 4
+
+/**
+ * The weights of a graph: external data that points into the model's files, cast to float32 where they are stored in
+ * less. The cast's input is constant, so ONNX Runtime folds it when it loads. Which type is computed in, and how a
+ * matrix is represented, is decided here and in `Layers.linear` only.
+ */
+export class Weights {
+  readonly #graph: GraphBuilder
+  readonly #tensors: TensorIndex
+  readonly #folder: string
+  readonly #loaded = new Map<string, string>()
+  #loadedBytes = 0
+
+  /** @param folder absolute path that external data locations are relative to */
+  constructor(graph: GraphBuilder, tensors: TensorIndex, folder: string) {
+    this.#graph = graph
+    this.#tensors = tensors
+    this.#folder = folder
+  }
+
+  /** Bytes of the weights used so far, once loaded. */
+  get loadedBytes(): number {
+    return this.#loadedBytes
+  }
+
+  /** The tensor in the type that is computed in. */
+  load(need: TensorNeed): string {
+    return this.#load(need.name, [this.#find(need)], need.shape)
+  }
+
+  /** The tensor as stored; what is taken from it is cast by the caller. */
+  stored(need: TensorNeed): string {
+    const tensor = this.#find(need)
+    this.#loadedBytes += tensor.byteLength
+    return this.#external(need.name, tensor, need.shape, tensor.byteLength)
+  }
+
+  /** The tensors' rows as one matrix, or null when they do not follow one another in one file. */
+  stack(needs: readonly TensorNeed[], name: string): string | null {
+    const tensors = needs.map(need => this.#find(need))
+    const follows = tensors.every((tensor, i) => {
+      const before = tensors[i - 1]
+      if (before === undefined) return true
+      const sameFile = tensor.file === before.file && tensor.dtype === before.dtype
+      return sameFile && tensor.offset === before.offset + before.byteLength
+    })
+    if (!follows) return null
+    const rows = needs.reduce((sum, need) => sum + (need.shape[0] ?? 0), 0)
+    return this.#load(name, tensors, [rows, ...(needs[0]?.shape.slice(1) ?? [])])
+  }
+
+  #load(name: string, tensors: readonly WeightTensor[], shape: readonly number[]): string {
+    const known = this.#loaded.get(name)
+    if (known !== undefined) return known
+    const [first] = tensors
+    if (first === undefined) throw new RangeError(`no tensors to load as ${name}`)
+    const byteLength = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
+    const external = this.#external(name, first, shape, byteLength)
+    const value = first.dtype === 'F32' ? external : this.#graph.cast(external, 'float32', `${name}.float32`)
+    this.#loaded.set(name, value)
+    this.#loadedBytes += elementCount(shape) * computeBytes
+    return value
+  }
+
+  #external(name: string, first: WeightTensor, shape: readonly number[], byteLength: number): string {
+    return this.#graph.external(name, onnxTypes[first.dtype], shape, {
+      location: relative(this.#folder, first.file).split(sep).join('/'),
+      offset: first.offset,
+      byteLength
+    })
+  }
+
+  #find(need: TensorNeed): WeightTensor {
+    return requireTensor(this.#tensors, need)
+  }
+}

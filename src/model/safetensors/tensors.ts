@@ -1,0 +1,19 @@
+/** One tensor of a model and where its bytes lie. */
+export interface StoredTensor {
+  readonly name: string
+  /** As safetensors names it; weights that are computed with are a `StoredDtype`. */
+  readonly dtype: string
+  readonly shape: readonly number[]
+  /** Absolute path with symbolic links resolved. */
+  readonly file: string
+  /** First byte in the file. */
+  readonly offset: number
+  readonly byteLength: number
+}
+
+/** Every tensor of a model by name, wherever its shards keep them. */
+export type TensorIndex = ReadonlyMap<string, StoredTensor>
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1)
+}
