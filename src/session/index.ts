@@ -1,0 +1,21 @@
+/**
+ * Sessions that end when they should, and the one lane that their runs go through.
+ *
+ * `SessionTable` says who has a row of the KV slab and for how long; `ComputeLane` says whose run is next. Both take a
+ * clock and effects; neither knows a socket or a model.
+ */
+export {
+  BusyError,
+  DrainingError,
+  SessionEndedError,
+  SessionExistsError,
+  SessionTooLargeError,
+  UnknownSessionError
+} from './errors.ts'
+export type { SessionHooks } from './hooks.ts'
+export type { SessionEvents, SessionTableComponents, SessionTableInit } from './init.ts'
+export type { ParkingLot, Rows } from './rows.ts'
+export { type EndReason, endReasons, type OpenRequest, type Session, type SessionState } from './session.ts'
+export type { Row } from './slots.ts'
+export type { Durations, SessionStatistics } from './statistics.ts'
+export { SessionTable } from './table.ts'

@@ -1,0 +1,41 @@
+import type { Entry } from './entry.ts'
+
+/** The queue for rows: new sessions (the backlog) and parked ones that have a run to do. */
+export class WaitingList {
+  #entries: Entry[] = []
+
+  add(entry: Entry): void {
+    const at = this.#entries.findIndex(other => goesBefore(entry, other))
+    this.#entries.splice(at < 0 ? this.#entries.length : at, 0, entry)
+  }
+
+  remove(entry: Entry): void {
+    this.#entries = this.#entries.filter(other => other !== entry)
+  }
+
+  has(entry: Entry): boolean {
+    return this.#entries.includes(entry)
+  }
+
+  get first(): Entry | undefined {
+    return this.#entries[0]
+  }
+
+  get length(): number {
+    return this.#entries.length
+  }
+
+  /** New sessions only: what the backlog's limit counts. */
+  get backlog(): number {
+    return this.#entries.reduce((sum, entry) => sum + (entry.state === 'queued' ? 1 : 0), 0)
+  }
+
+  /** How many go first; -1 for one that does not wait. */
+  place(entry: Entry): number {
+    return this.#entries.indexOf(entry)
+  }
+}
+
+function goesBefore(a: Entry, b: Entry): boolean {
+  return a.rank.priority === b.rank.priority ? a.rank.order < b.rank.order : a.rank.priority > b.rank.priority
+}
