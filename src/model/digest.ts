@@ -23,7 +23,9 @@ export async function modelDigest({ spec, tensors }: Source): Promise<Uint8Array
     for (const need of architecture.blockNeeds(spec, block)) needs.set(need.name, need)
   }
   const index = [...needs.values()].map(need => describe(requireTensor(tensors, need))).sort(byName)
-  const hash = createHash('sha256').update(canonicalJson({ format: 'andthen/model/1', spec, index })).update('\n')
+  const hash = createHash('sha256')
+    .update(canonicalJson({ format: 'andthen/model/1', spec, index }))
+    .update('\n')
   await hashTensor(hash, requireTensor(tensors, architecture.finalNorm(spec)))
   return hash.digest()
 }

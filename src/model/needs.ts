@@ -28,7 +28,11 @@ export function requireTensor(tensors: TensorIndex, need: TensorNeed, part = 'th
   const found = tensors.get(need.name)
   const details = { part, tensor: need.name }
   if (found === undefined) {
-    throw new ModelFileError('MODEL_TENSOR_MISSING', `${part} needs tensor ${need.name}, which the model's files lack`, { details })
+    throw new ModelFileError(
+      'MODEL_TENSOR_MISSING',
+      `${part} needs tensor ${need.name}, which the model's files lack`,
+      { details }
+    )
   }
   if (!isWeight(found)) {
     throw new ModelFileError(

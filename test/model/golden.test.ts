@@ -35,7 +35,9 @@ describe('graphs give what transformers computes', () => {
     const runner = await ReferenceRunner.create(model, [1, 2])
     const { hidden, logits } = await runner.run(golden.prompt_ids)
     for (const [block, expected] of Object.entries(golden.hidden_after_block)) {
-      expect(largestDifference(hidden[Number(block)]!, expected), `hidden states after block ${block}`).toBeLessThan(1e-3)
+      expect(largestDifference(hidden[Number(block)]!, expected), `hidden states after block ${block}`).toBeLessThan(
+        1e-3
+      )
     }
     expect(largestDifference(logits, golden.logits_last), 'logits').toBeLessThan(1e-3)
   })

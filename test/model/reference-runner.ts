@@ -1,5 +1,12 @@
 import * as ort from 'onnxruntime-node'
-import { buildEmbedGraph, buildHeadGraph, buildSpanGraph, type Model, type OnnxGraph, type SpanGraph } from '../../src/model/index.ts'
+import {
+  buildEmbedGraph,
+  buildHeadGraph,
+  buildSpanGraph,
+  type Model,
+  type OnnxGraph,
+  type SpanGraph
+} from '../../src/model/index.ts'
 
 async function session(graph: OnnxGraph): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(graph.bytes, {

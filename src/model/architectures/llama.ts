@@ -8,7 +8,11 @@ import type { Architecture } from './architecture.ts'
 
 const name = 'LlamaForCausalLM'
 
-const size = z.number().int().positive().max(2 ** 24)
+const size = z
+  .number()
+  .int()
+  .positive()
+  .max(2 ** 24)
 
 // Defaults are those of transformers' LlamaConfig, which leaves them out of the file.
 const configSchema = z.object({
@@ -41,7 +45,10 @@ export const llama: Architecture = {
       throw unfit(path, `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`)
     }
     if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
-      throw unfit(path, `a head of ${headDim} dimensions (hidden_size / num_attention_heads) cannot be rotated: they must be even`)
+      throw unfit(
+        path,
+        `a head of ${headDim} dimensions (hidden_size / num_attention_heads) cannot be rotated: they must be even`
+      )
     }
     return {
       architecture: name,
@@ -49,7 +56,13 @@ export const llama: Architecture = {
       hiddenSize: config.hidden_size,
       vocabSize: config.vocab_size,
       maxLength: config.max_position_embeddings,
-      attention: { heads, kvHeads, headDim, queryKeyValueBias: config.attention_bias, outputBias: config.attention_bias },
+      attention: {
+        heads,
+        kvHeads,
+        headDim,
+        queryKeyValueBias: config.attention_bias,
+        outputBias: config.attention_bias
+      },
       positions: rotaryPositions(config, path),
       mlp: { kind: 'gated', activation: config.hidden_act, size: config.intermediate_size, bias: config.mlp_bias },
       norm: { kind: 'rms', epsilon: config.rms_norm_eps },

@@ -67,7 +67,10 @@ const llama3Schema = z
     high_freq_factor: positive,
     original_max_position_embeddings: positive
   })
-  .refine(({ low_freq_factor: low, high_freq_factor: high }) => low < high, 'low_freq_factor is not below high_freq_factor')
+  .refine(
+    ({ low_freq_factor: low, high_freq_factor: high }) => low < high,
+    'low_freq_factor is not below high_freq_factor'
+  )
 
 function refused(path: string, what: string, known: string): ModelFileError {
   return new ModelFileError('MODEL_CONFIG', `${path}: ${what} is not supported; known: ${known}`, { details: { path } })

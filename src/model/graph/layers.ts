@@ -1,7 +1,7 @@
 import type { LinearNeed, TensorNeed } from '../needs.ts'
 import type { GraphBuilder } from '../onnx/builder.ts'
 import type { AttentionSpec, NormSpec } from '../spec.ts'
-import type { KvLayer } from '../types.ts'
+import { addAttention, type QueryKeyValue, type SpanCache, takesPacked } from './attention.ts'
 import type { Weights } from './weights.ts'
 
 /**
@@ -14,29 +14,23 @@ export interface Residual {
   readonly branch: string | null
 }
 
-/** Values that the attention of every block in a span shares. */
-export interface AttentionInputs {
-  /** Int32 [batch]: tokens in the cache after the run, minus one. */
-  readonly seqlensK: string
-  /** Int32 scalar: the largest of them plus one. */
-  readonly totalSequenceLength: string
-  /** Float32 [positions, headDim / 2]. */
-  readonly cos: string
-  readonly sin: string
-  readonly kv: ReadonlyMap<number, KvLayer>
+interface QueryKeyValueNeeds {
+  readonly query: LinearNeed
+  readonly key: LinearNeed
+  readonly value: LinearNeed
 }
 
 /** The vocabulary that architectures are written in: each method adds one layer's nodes and names its output. */
 export class Layers {
   readonly #graph: GraphBuilder
   readonly #weights: Weights
-  readonly #attention: AttentionInputs | null
+  readonly #cache: SpanCache | null
 
-  /** @param attention null in graphs without blocks */
-  constructor(graph: GraphBuilder, weights: Weights, attention: AttentionInputs | null) {
+  /** @param cache null in graphs without blocks */
+  constructor(graph: GraphBuilder, weights: Weights, cache: SpanCache | null) {
     this.#graph = graph
     this.#weights = weights
-    this.#attention = attention
+    this.#cache = cache
   }
 
   /** Rows of a table as float32. Only the rows taken are cast, so the table stays as small as it is stored. */
@@ -66,10 +60,15 @@ export class Layers {
       return { normed, stream: hidden.stream }
     }
     const stream = `${weight.name}.sum`
-    this.#graph.node('SkipSimplifiedLayerNormalization', [hidden.stream, hidden.branch, scale], [normed, '', '', stream], {
-      domain: 'com.microsoft',
-      attributes: { epsilon }
-    })
+    this.#graph.node(
+      'SkipSimplifiedLayerNormalization',
+      [hidden.stream, hidden.branch, scale],
+      [normed, '', '', stream],
+      {
+        domain: 'com.microsoft',
+        attributes: { epsilon }
+      }
+    )
     return { normed, stream }
   }
 
@@ -83,33 +82,9 @@ export class Layers {
    * Grouped-query attention with rotary positions over the block's KV cache; x [batch, tokens, hidden] to
    * [batch, tokens, heads * headDim], before the output projection.
    */
-  attention(
-    x: string,
-    block: number,
-    spec: AttentionSpec,
-    needs: { query: LinearNeed; key: LinearNeed; value: LinearNeed }
-  ): string {
-    const shared = this.#attention
-    const kv = shared?.kv.get(block)
-    if (shared === null || kv === undefined) throw new RangeError(`this graph has no cache for block ${block}`)
-    const output = `blocks.${block}.attention`
-    return this.#graph.node(
-      'GroupQueryAttention',
-      [
-        ...this.#queryKeyValue(x, block, needs),
-        kv.pastKey,
-        kv.pastValue,
-        shared.seqlensK,
-        shared.totalSequenceLength,
-        shared.cos,
-        shared.sin
-      ],
-      [output, kv.presentKey, kv.presentValue],
-      {
-        domain: 'com.microsoft',
-        attributes: { num_heads: { int: spec.heads }, kv_num_heads: { int: spec.kvHeads }, do_rotary: { int: 1 } }
-      }
-    )
+  attention(x: string, block: number, spec: AttentionSpec, needs: QueryKeyValueNeeds): string {
+    if (this.#cache === null) throw new RangeError('this graph has no KV cache')
+    return addAttention(this.#graph, this.#cache, block, spec, this.#queryKeyValue(x, block, spec, needs))
   }
 
   /** `down(silu(gate(x)) * up(x))`. */
@@ -122,18 +97,17 @@ export class Layers {
   }
 
   /** One product where the file has the three matrices in a row, three where it does not: never a copy to join them. */
-  #queryKeyValue(
-    x: string,
-    block: number,
-    { query, key, value }: { query: LinearNeed; key: LinearNeed; value: LinearNeed }
-  ): [string, string, string] {
+  #queryKeyValue(x: string, block: number, spec: AttentionSpec, needs: QueryKeyValueNeeds): QueryKeyValue {
+    const { query, key, value } = needs
     const name = `blocks.${block}.query_key_value`
-    const weight = this.#weights.stack([query.weight, key.weight, value.weight], name)
-    if (weight === null) return [this.linear(x, query), this.linear(x, key), this.linear(x, value)]
+    const weight = takesPacked(spec) ? this.#weights.stack([query.weight, key.weight, value.weight], name) : null
+    if (weight === null) {
+      return { query: this.linear(x, query), key: this.linear(x, key), value: this.linear(x, value) }
+    }
     const biases = [query, key, value].flatMap(({ bias }) => (bias === undefined ? [] : [this.#weights.load(bias)]))
-    if (biases.length === 0) return [this.#linear(x, weight, undefined, name), '', '']
+    if (biases.length === 0) return { packed: this.#linear(x, weight, undefined, name) }
     const bias = this.#graph.node('Concat', biases, [`${name}.bias`], { attributes: { axis: { int: 0 } } })
-    return [this.#linear(x, weight, bias, name), '', '']
+    return { packed: this.#linear(x, weight, bias, name) }
   }
 
   #linear(x: string, weight: string, bias: string | undefined, name: string): string {

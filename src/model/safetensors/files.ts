@@ -28,7 +28,10 @@ export async function indexTensors(folder: string, signal?: AbortSignal): Promis
   for (const shard of new Set(weightMap.values())) {
     signal?.throwIfAborted()
     if (basename(shard) !== shard || shard === '' || shard === '..') {
-      throw new ModelFileError('MODEL_CONFIG', `${join(folder, shardIndex)} names the shard ${JSON.stringify(shard)}, which is not a file name`)
+      throw new ModelFileError(
+        'MODEL_CONFIG',
+        `${join(folder, shardIndex)} names the shard ${JSON.stringify(shard)}, which is not a file name`
+      )
     }
     for (const tensor of await readHeader(join(folder, shard))) {
       if (weightMap.get(tensor.name) === shard) tensors.set(tensor.name, tensor)
@@ -36,9 +39,13 @@ export async function indexTensors(folder: string, signal?: AbortSignal): Promis
   }
   for (const [name, shard] of weightMap) {
     if (!tensors.has(name)) {
-      throw new ModelFileError('MODEL_TENSOR_MISSING', `${join(folder, shard)} lacks tensor ${JSON.stringify(name)}, which ${shardIndex} says it has`, {
-        details: { path: join(folder, shard), tensor: name }
-      })
+      throw new ModelFileError(
+        'MODEL_TENSOR_MISSING',
+        `${join(folder, shard)} lacks tensor ${JSON.stringify(name)}, which ${shardIndex} says it has`,
+        {
+          details: { path: join(folder, shard), tensor: name }
+        }
+      )
     }
   }
   return tensors
@@ -71,22 +78,35 @@ async function openFile(path: string): Promise<{ handle: FileHandle; file: strin
     return { handle: await open(file), file }
   } catch (cause) {
     const why = isMissing(cause) ? 'does not exist' : 'cannot be opened'
-    throw new ModelFileError('MODEL_NOT_FOUND', `${path} ${why}; a model's folder holds config.json and its safetensors files`, {
-      details: { path },
-      cause
-    })
+    throw new ModelFileError(
+      'MODEL_NOT_FOUND',
+      `${path} ${why}; a model's folder holds config.json and its safetensors files`,
+      {
+        details: { path },
+        cause
+      }
+    )
   }
 }
 
 /** Reads `length` bytes at `position`, or fails when the file ends before. */
-export async function readExactly(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
+export async function readExactly(
+  handle: FileHandle,
+  position: number,
+  length: number,
+  path: string
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length)
   for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(bytes, done, length - done, position + done)
     if (bytesRead === 0) {
-      throw new ModelFileError('SAFETENSORS_TRUNCATED', `${path} ends at byte ${position + done}, before the ${length} bytes at ${position}`, {
-        details: { path }
-      })
+      throw new ModelFileError(
+        'SAFETENSORS_TRUNCATED',
+        `${path} ends at byte ${position + done}, before the ${length} bytes at ${position}`,
+        {
+          details: { path }
+        }
+      )
     }
     done += bytesRead
   }

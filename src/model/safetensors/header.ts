@@ -87,13 +87,20 @@ function parseEntry(name: string, value: unknown, path: string): HeaderEntry {
   }
   const bits = dtypeBits(dtype)
   if (bits === undefined) {
-    throw new ModelFileError('SAFETENSORS_DTYPE', `${path}: tensor ${quote(name)} has the unknown dtype ${quote(dtype)}`, {
-      details: { path, tensor: name, dtype }
-    })
+    throw new ModelFileError(
+      'SAFETENSORS_DTYPE',
+      `${path}: tensor ${quote(name)} has the unknown dtype ${quote(dtype)}`,
+      {
+        details: { path, tensor: name, dtype }
+      }
+    )
   }
   const elements = shape.reduce((product, size) => product * size, 1)
   if (elements * bits !== (end - begin) * 8) {
-    throw invalid(path, `gives tensor ${quote(name)} ${end - begin} bytes, which do not hold ${dtype} [${shape.join(', ')}]`)
+    throw invalid(
+      path,
+      `gives tensor ${quote(name)} ${end - begin} bytes, which do not hold ${dtype} [${shape.join(', ')}]`
+    )
   }
   return { name, dtype, shape, begin, end }
 }

@@ -1,0 +1,149 @@
+import type { GraphBuilder } from '../onnx/builder.ts'
+import type { AttentionSpec, ModelSpec } from '../spec.ts'
+import type { BlockRange, KvLayer } from '../types.ts'
+import { rotaryTables } from './rotary.ts'
+
+/** Values that the attention of every block in a span shares, and each block's KV cache. */
+export interface SpanCache {
+  /** Int32 [batch]: tokens in the cache after the run, minus one. */
+  readonly seqlensK: string
+  /** Int32 scalar: the largest of them plus one. */
+  readonly totalSequenceLength: string
+  readonly rotary: Rotary
+  readonly layers: ReadonlyMap<number, KvLayer>
+}
+
+/** Where queries and keys get their rotation: within the attention operator, or before it. */
+interface Rotary {
+  /** Float32 [positions, headDim / 2]. */
+  readonly cos: string
+  readonly sin: string
+  /** Int64 [batch, tokens], where the rotation is an operator of its own. */
+  readonly positionIds: string | null
+}
+
+/** Projections of the hidden states, [batch, tokens, heads * headDim] each, or side by side in one. */
+export type QueryKeyValue =
+  | { readonly packed: string }
+  | { readonly query: string; readonly key: string; readonly value: string }
+
+// ONNX Runtime's GroupQueryAttention rotates only heads that its vector code divides evenly.
+const fusedRotaryMultiple = 16
+
+function rotatesWithin({ headDim }: AttentionSpec): boolean {
+  return headDim % fusedRotaryMultiple === 0
+}
+
+/** Whether `addAttention` takes the three projections side by side. */
+export function takesPacked(spec: AttentionSpec): boolean {
+  return rotatesWithin(spec)
+}
+
+/** Declares a span's inputs besides the hidden states, and its rotary tables. */
+export function addCache(graph: GraphBuilder, spec: ModelSpec, range: BlockRange, maxLength: number): SpanCache {
+  const { kvHeads: heads, headDim } = spec.attention
+  const seqlensK = graph.input('seqlens_k', 'int32', ['batch'])
+  const totalSequenceLength = graph.input('total_sequence_length', 'int32', [])
+  const rotary = addRotary(graph, spec, maxLength, seqlensK)
+  const layers = new Map<number, KvLayer>()
+  for (let block = range.from; block < range.to; block++) {
+    const past = (part: string) =>
+      graph.input(`blocks.${block}.past_${part}`, 'float32', ['batch', heads, 'capacity', headDim])
+    layers.set(block, {
+      pastKey: past('key'),
+      pastValue: past('value'),
+      presentKey: `blocks.${block}.present_key`,
+      presentValue: `blocks.${block}.present_value`,
+      heads,
+      headDim
+    })
+  }
+  return { seqlensK, totalSequenceLength, rotary, layers }
+}
+
+/** One block's attention; returns [batch, tokens, heads * headDim]. */
+export function addAttention(
+  graph: GraphBuilder,
+  cache: SpanCache,
+  block: number,
+  spec: AttentionSpec,
+  projections: QueryKeyValue
+): string {
+  const layer = cache.layers.get(block)
+  if (layer === undefined) throw new RangeError(`this graph has no cache for block ${block}`)
+  const { rotary, seqlensK, totalSequenceLength } = cache
+  const within = rotatesWithin(spec)
+  const inputs = within ? inputsOf(projections) : inputsOf(rotate(graph, rotary, spec, projections))
+  return graph.node(
+    'GroupQueryAttention',
+    [
+      ...inputs,
+      layer.pastKey,
+      layer.pastValue,
+      seqlensK,
+      totalSequenceLength,
+      ...(within ? [rotary.cos, rotary.sin] : [])
+    ],
+    [`blocks.${block}.attention`, layer.presentKey, layer.presentValue],
+    {
+      domain: 'com.microsoft',
+      attributes: {
+        num_heads: { int: spec.heads },
+        kv_num_heads: { int: spec.kvHeads },
+        do_rotary: { int: within ? 1 : 0 }
+      }
+    }
+  )
+}
+
+function inputsOf(projections: QueryKeyValue): string[] {
+  if ('packed' in projections) return [projections.packed, '', '']
+  return [projections.query, projections.key, projections.value]
+}
+
+function addRotary(graph: GraphBuilder, spec: ModelSpec, maxLength: number, seqlensK: string): Rotary {
+  const { headDim } = spec.attention
+  // A null row of a full slot takes part in a decode at position `maxLength`, whose angles must exist.
+  const positions = maxLength + 1
+  const { cos, sin } = rotaryTables(spec.positions, headDim, positions)
+  const shape = [positions, headDim / 2]
+  return {
+    cos: graph.constant('rotary.cos', 'float32', shape, new Uint8Array(cos.buffer)),
+    sin: graph.constant('rotary.sin', 'float32', shape, new Uint8Array(sin.buffer)),
+    positionIds: rotatesWithin(spec.attention) ? null : addPositionIds(graph, seqlensK)
+  }
+}
+
+/** `seqlens_k - (tokens - 1) + [0 .. tokens - 1]` for every row: the positions of a run's tokens, int64 [batch, tokens]. */
+function addPositionIds(graph: GraphBuilder, seqlensK: string): string {
+  const scalar = (name: string, value: bigint, shape: readonly number[] = []) =>
+    graph.constant(`positions.${name}`, 'int64', shape, new Uint8Array(BigInt64Array.of(value).buffer))
+  const shape = graph.node('Shape', ['hidden'], ['positions.shape'])
+  const tokens = graph.node('Gather', [shape, scalar('axis', 1n)], ['positions.tokens'])
+  const one = scalar('one', 1n)
+  const back = graph.node('Sub', [one, tokens], ['positions.first'])
+  const offsets = graph.node('Range', [back, one, one], ['positions.offsets'])
+  const last = graph.node(
+    'Unsqueeze',
+    [graph.cast(seqlensK, 'int64', 'positions.last'), scalar('column', 1n, [1])],
+    ['positions.last_column']
+  )
+  return graph.node('Add', [last, offsets], ['positions.ids'])
+}
+
+function rotate(graph: GraphBuilder, rotary: Rotary, spec: AttentionSpec, projections: QueryKeyValue): QueryKeyValue {
+  const { positionIds, cos, sin } = rotary
+  if ('packed' in projections || positionIds === null) {
+    throw new RangeError('packed projections cannot be rotated outside of the attention operator')
+  }
+  const rotated = (value: string, heads: number) =>
+    graph.node('RotaryEmbedding', [value, positionIds, cos, sin], [`${value}.rotated`], {
+      domain: 'com.microsoft',
+      attributes: { num_heads: { int: heads } }
+    })
+  return {
+    query: rotated(projections.query, spec.heads),
+    key: rotated(projections.key, spec.kvHeads),
+    value: projections.value
+  }
+}
