@@ -1,3 +1,18 @@
+import type { BindingName } from './binding.ts'
+
+/** Which ONNX Runtime runs a graph, and how it is reached. */
+export interface RuntimeInfo {
+  readonly device: string
+  /** `c-api`: its C API through an FFI; `official`: onnxruntime-node in a worker thread. */
+  readonly binding: BindingName
+  /** Why this binding, for people. */
+  readonly reason: string
+  /** ONNX Runtime's version. */
+  readonly version: string
+  /** Path of what was loaded. */
+  readonly library: string
+}
+
 /** One run of a span over consecutive tokens of one session. */
 export interface SpanRun {
   /** Row of the KV slab. */
@@ -17,10 +32,15 @@ export interface RunOptions {
 
 /**
  * Runs a span of blocks over hidden states, with the KV cache of `slots` sessions in memory of its own. One run at a
- * time: a caller that starts a second before the first ends gets an error, never a wrong result.
+ * time: a caller that starts a second before the first ends gets a RunnerBusyError, never a wrong result. Inputs are
+ * read before the call returns its promise, outputs written before it resolves.
+ *
+ * Both kinds of run throw RunInputError for buffers that do not fit, SlotError, PositionError, LengthExceededError,
+ * CancelledError, RunnerClosedError, and RuntimeRunError for whatever ONNX Runtime reports. After any of them the slots
+ * are as before.
  */
 export interface SpanRunner {
-  readonly device: string
+  readonly runtime: RuntimeInfo
   readonly hiddenSize: number
   readonly slots: number
   /** Tokens that a slot can hold. */
@@ -36,19 +56,23 @@ export interface SpanRunner {
 
   /** Tokens in the slot's cache. */
   length(slot: number): number
-  /** Forgets the tokens at `length` and beyond. */
+  /** Forgets the tokens at `length` and beyond. @throws SlotBusyError while the slot is in a run, PositionError */
   rewind(slot: number, length: number): void
-  /** Empties the slot for its next session. */
+  /** Empties the slot for its next session. @throws SlotBusyError while the slot is in a run */
   release(slot: number): void
   /** Frees the session, the slab and the device's memory; waits for a run in flight. */
   close(): Promise<void>
 }
 
-/** The client's two ends of the model: token ids to hidden states, and hidden states to logits. */
+/**
+ * The client's two ends of the model: token ids to hidden states, and hidden states to logits. Calls may overlap: they
+ * take their turns.
+ */
 export interface EndsRunner {
+  readonly runtime: RuntimeInfo
   readonly hiddenSize: number
   readonly vocabSize: number
-  /** Writes float32 [ids.length, hidden] into `output`. */
+  /** Writes float32 [ids.length, hidden] into `output`. @throws RunInputError for an id outside the vocabulary */
   embed(ids: readonly number[], output: Float32Array): Promise<void>
   /** Writes the logits, float32 [vocab], of one row of hidden states, float32 [hidden], into `output`. */
   logits(hidden: Float32Array, output: Float32Array): Promise<void>

@@ -1,0 +1,82 @@
+import { RuntimeRunError } from '../errors.ts'
+import type {
+  Command,
+  CommandArguments,
+  Creator,
+  CreatorArguments,
+  FunctionTable,
+  Pointer,
+  Releaser
+} from './functions.ts'
+
+/** ONNX Runtime's C API with its statuses turned into errors. Nothing here owns what it creates. */
+export class Api {
+  readonly library: string
+  readonly version: string
+  readonly #functions: FunctionTable
+  readonly #addressOf: (memory: ArrayBufferView) => Pointer
+
+  constructor(
+    library: string,
+    version: string,
+    functions: FunctionTable,
+    addressOf: (memory: ArrayBufferView) => Pointer
+  ) {
+    this.library = library
+    this.version = version
+    this.#functions = functions
+    this.#addressOf = addressOf
+  }
+
+  /** Where `memory` lies; it must be kept referenced for as long as the address is used. */
+  addressOf(memory: ArrayBufferView): Pointer {
+    return this.#addressOf(memory)
+  }
+
+  call<N extends Command>(name: N, ...args: CommandArguments<N>): void {
+    this.#check(name, this.#functions[name](...args) as Pointer | null)
+  }
+
+  /** Calls on a thread of libuv's pool. What the arguments point to must live until the promise settles. */
+  async callAsync<N extends Command>(name: N, ...args: CommandArguments<N>): Promise<void> {
+    this.#check(name, await this.#onPool(name, args))
+  }
+
+  create<N extends Creator>(name: N, ...args: CreatorArguments<N>): Pointer {
+    const out: [Pointer | null] = [null]
+    this.#check(name, this.#functions[name](...args, out) as Pointer | null)
+    return created(name, out)
+  }
+
+  async createAsync<N extends Creator>(name: N, ...args: CreatorArguments<N>): Promise<Pointer> {
+    const out: [Pointer | null] = [null]
+    this.#check(name, await this.#onPool(name, [...args, out]))
+    return created(name, out)
+  }
+
+  release(name: Releaser, pointer: Pointer): void {
+    this.#functions[name](pointer)
+  }
+
+  #onPool(name: Command | Creator, args: readonly unknown[]): Promise<Pointer | null> {
+    return new Promise((resolve, reject) => {
+      this.#functions[name].async(...args, (error: Error | null, status: Pointer | null) => {
+        if (error === null) resolve(status)
+        else reject(error)
+      })
+    })
+  }
+
+  #check(name: string, status: Pointer | null): void {
+    if (status === null) return
+    const message = this.#functions.GetErrorMessage(status) as string
+    const code = this.#functions.GetErrorCode(status) as number
+    this.#functions.ReleaseStatus(status)
+    throw new RuntimeRunError(`ONNX Runtime: ${message}`, { details: { function: name, status: code } })
+  }
+}
+
+function created(name: string, [pointer]: readonly [Pointer | null]): Pointer {
+  if (pointer === null) throw new RuntimeRunError(`ONNX Runtime: ${name} gave nothing`, { details: { function: name } })
+  return pointer
+}

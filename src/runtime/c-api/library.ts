@@ -1,0 +1,70 @@
+import { readdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { arch, platform } from 'node:process'
+import type { default as Koffi } from 'koffi'
+import { RuntimeLoadError } from '../errors.ts'
+import { Api } from './api.ts'
+import { apiVersion, bindFunctions, type Pointer } from './functions.ts'
+
+const mebibyte = 2 ** 20
+
+/** ONNX Runtime compiles and runs graphs on the stack of the call, which koffi provides; a thread's usual 8 MiB. */
+const asyncStackBytes = 8 * mebibyte
+
+/** onnxruntime-node's own libraries lie in a folder named after the Node-API version that it is built for. */
+const packageFolder = ['bin', 'napi-v6', platform, arch]
+
+const libraryNames: Partial<Record<NodeJS.Platform, RegExp>> = {
+  linux: /^libonnxruntime\.so(\.\d+)*$/,
+  darwin: /^libonnxruntime(\.\d+)*\.dylib$/,
+  win32: /^onnxruntime\.dll$/
+}
+
+/** Finds ONNX Runtime's shared library in `folder`, or by default in onnxruntime-node. */
+async function findLibrary(folder: string | undefined): Promise<string> {
+  const name = libraryNames[platform]
+  if (name === undefined) throw new RuntimeLoadError(`no name of ONNX Runtime's library is known for ${platform}`)
+  const searched =
+    folder ?? join(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')), ...packageFolder)
+  const files = await readdir(searched).catch((cause: unknown) => {
+    throw new RuntimeLoadError(`the folder of ONNX Runtime's library cannot be read: ${searched}`, { cause })
+  })
+  const file = files.filter(entry => name.test(entry)).sort()[0]
+  if (file === undefined) throw new RuntimeLoadError(`no ONNX Runtime library (${name.source}) is in ${searched}`)
+  return join(searched, file)
+}
+
+async function importKoffi(): Promise<typeof Koffi> {
+  try {
+    const { default: koffi } = await import('koffi')
+    if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes })
+    return koffi
+  } catch (cause) {
+    throw new RuntimeLoadError(`koffi does not load on ${platform} ${arch}: ${String(cause)}`, { cause })
+  }
+}
+
+/**
+ * Loads ONNX Runtime and its C API.
+ *
+ * @param folder - holds the library; by default the one that onnxruntime-node ships
+ * @throws RuntimeLoadError when there is no library, it does not load, or it is too old
+ */
+export async function loadLibrary(folder?: string): Promise<Api> {
+  const koffi = await importKoffi()
+  const path = await findLibrary(folder)
+  try {
+    const library = koffi.load(path)
+    const [getApi, getVersion] = koffi.decode(
+      library.func('void *OrtGetApiBase()')() as Pointer,
+      koffi.array('void *', 2)
+    ) as [Pointer, Pointer]
+    const version = koffi.call(getVersion, koffi.proto('str', [])) as string
+    const api = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), apiVersion) as Pointer | null
+    if (api === null) throw new Error(`version ${version} lacks API ${apiVersion}`)
+    return new Api(path, version, bindFunctions(koffi, api), koffi.address)
+  } catch (cause) {
+    throw new RuntimeLoadError(`ONNX Runtime does not load from ${path}: ${String(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,143 @@
+import type { EmbedGraph, HeadGraph } from '../model/index.ts'
+import type { Binding, GraphCall, LoadedGraph } from './binding.ts'
+import { RunInputError, RunnerClosedError } from './errors.ts'
+import type { EndsRunner, RuntimeInfo } from './types.ts'
+
+/** Token ids that one run of the embedding takes; longer prompts take several. */
+const embedTokens = 256
+
+const float32Bytes = Float32Array.BYTES_PER_ELEMENT
+
+/** Gives a graph to one caller at a time. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+interface Staging {
+  readonly ids: BigInt64Array
+  readonly embedded: Float32Array
+  readonly hidden: Float32Array
+  readonly logits: Float32Array
+}
+
+export class GraphEnds implements EndsRunner {
+  readonly runtime: RuntimeInfo
+  readonly hiddenSize: number
+  readonly vocabSize: number
+  readonly #embed: LoadedGraph
+  readonly #head: LoadedGraph
+  readonly #staging: Staging
+  readonly #embedTurns = new Turns()
+  readonly #headTurns = new Turns()
+  #closed: Promise<void> | undefined
+
+  private constructor(
+    runtime: RuntimeInfo,
+    { hiddenSize, vocabSize }: HeadGraph,
+    graphs: { embed: LoadedGraph; head: LoadedGraph },
+    staging: Staging
+  ) {
+    this.runtime = runtime
+    this.hiddenSize = hiddenSize
+    this.vocabSize = vocabSize
+    this.#embed = graphs.embed
+    this.#head = graphs.head
+    this.#staging = staging
+  }
+
+  static async load(
+    binding: Binding,
+    runtime: RuntimeInfo,
+    graphs: { readonly embed: EmbedGraph; readonly head: HeadGraph },
+    threads: number,
+    signal?: AbortSignal
+  ): Promise<GraphEnds> {
+    const { hiddenSize, vocabSize } = graphs.head
+    const floats = (count: number): Float32Array => new Float32Array(binding.hostMemory(count * float32Bytes))
+    const staging: Staging = {
+      ids: new BigInt64Array(binding.hostMemory(embedTokens * BigInt64Array.BYTES_PER_ELEMENT)),
+      embedded: floats(embedTokens * hiddenSize),
+      hidden: floats(hiddenSize),
+      logits: floats(vocabSize)
+    }
+    const embed = await binding.load(
+      {
+        graph: graphs.embed,
+        threads,
+        inputs: [{ name: 'token_ids', dimensions: ['tokens'], memory: staging.ids }],
+        outputs: [{ name: 'hidden', dimensions: ['tokens', hiddenSize], memory: staging.embedded }]
+      },
+      signal
+    )
+    try {
+      const head = await binding.load(
+        {
+          graph: graphs.head,
+          threads,
+          inputs: [{ name: 'hidden', dimensions: ['tokens', hiddenSize], memory: staging.hidden }],
+          outputs: [{ name: 'logits', dimensions: ['tokens', vocabSize], memory: staging.logits }]
+        },
+        signal
+      )
+      return new GraphEnds(runtime, graphs.head, { embed, head }, staging)
+    } catch (error) {
+      await embed.close()
+      throw error
+    }
+  }
+
+  async embed(ids: readonly number[], output: Float32Array): Promise<void> {
+    const { hiddenSize, vocabSize } = this
+    const foreign = ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+    if (foreign !== undefined) {
+      throw new RunInputError(`token id ${foreign} is not in the vocabulary of ${vocabSize}`, {
+        details: { id: foreign }
+      })
+    }
+    checkSize('output', output, ids.length * hiddenSize)
+    await this.#embedTurns.take(async () => {
+      for (let start = 0; start < ids.length; start += embedTokens) {
+        this.#checkOpen()
+        const tokens = Math.min(embedTokens, ids.length - start)
+        for (let i = 0; i < tokens; i++) this.#staging.ids[i] = BigInt(ids[start + i] ?? 0)
+        await this.#embed.run(oneRow(tokens))
+        output.set(this.#staging.embedded.subarray(0, tokens * hiddenSize), start * hiddenSize)
+      }
+    })
+  }
+
+  async logits(hidden: Float32Array, output: Float32Array): Promise<void> {
+    checkSize('hidden states', hidden, this.hiddenSize)
+    checkSize('output', output, this.vocabSize)
+    await this.#headTurns.take(async () => {
+      this.#checkOpen()
+      this.#staging.hidden.set(hidden)
+      await this.#head.run(oneRow(1))
+      output.set(this.#staging.logits)
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.all([this.#embed.close(), this.#head.close()]).then(() => undefined)
+    return this.#closed
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new RunnerClosedError()
+  }
+}
+
+function oneRow(tokens: number): GraphCall {
+  return { first: 0, rows: 1, tokens }
+}
+
+function checkSize(what: string, array: Float32Array, expected: number): void {
+  if (array.length === expected) return
+  throw new RunInputError(`the ${what} holds ${array.length} values: ${expected} are needed`)
+}

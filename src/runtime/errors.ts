@@ -1,0 +1,77 @@
+import { AndthenError, type ErrorOptions } from '../base/index.ts'
+
+/** Whatever goes wrong between a span's graph and the library that runs it. */
+export class RuntimeError extends AndthenError {
+  override readonly name: string = 'RuntimeError'
+}
+
+/** The library, or a graph in it, could not be loaded. */
+export class RuntimeLoadError extends RuntimeError {
+  override readonly name = 'RuntimeLoadError'
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('RUNTIME_LOAD', message, options)
+  }
+}
+
+/** ONNX Runtime reported an error; `details.function` says from where and `details.status` is its OrtErrorCode. */
+export class RuntimeRunError extends RuntimeError {
+  override readonly name = 'RuntimeRunError'
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('RUNTIME_RUN', message, options)
+  }
+}
+
+/** A run was asked for while another one is in flight. */
+export class RunnerBusyError extends RuntimeError {
+  override readonly name = 'RunnerBusyError'
+  constructor() {
+    super('RUNNER_BUSY', 'the runner is in a run: await it before the next one', { retryable: true })
+  }
+}
+
+export class RunnerClosedError extends RuntimeError {
+  override readonly name = 'RunnerClosedError'
+  constructor() {
+    super('RUNNER_CLOSED', 'the runner is closed')
+  }
+}
+
+/** A slot that the runner does not have, or that one call names twice. */
+export class SlotError extends RuntimeError {
+  override readonly name = 'SlotError'
+  constructor(message: string, slot: number) {
+    super('SLOT_INVALID', message, { details: { slot } })
+  }
+}
+
+/** The slot is part of the run in flight. */
+export class SlotBusyError extends RuntimeError {
+  override readonly name = 'SlotBusyError'
+  constructor(slot: number) {
+    super('SLOT_BUSY', `slot ${slot} is in a run: abort or await it first`, { retryable: true, details: { slot } })
+  }
+}
+
+/** A run does not start where the slot's cache ends, or a rewind goes beyond it. */
+export class PositionError extends RuntimeError {
+  override readonly name = 'PositionError'
+  constructor(message: string, slot: number, length: number) {
+    super('POSITION_MISMATCH', message, { details: { slot, length } })
+  }
+}
+
+/** The tokens do not fit the slot, or the call. */
+export class LengthExceededError extends RuntimeError {
+  override readonly name = 'LengthExceededError'
+  constructor(message: string, limit: number) {
+    super('LENGTH_EXCEEDED', message, { details: { limit } })
+  }
+}
+
+/** A buffer whose size does not fit the model, or a token id outside its vocabulary. */
+export class RunInputError extends RuntimeError {
+  override readonly name = 'RunInputError'
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('RUN_INPUT', message, options)
+  }
+}

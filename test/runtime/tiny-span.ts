@@ -1,0 +1,138 @@
+import type { SpanGraph } from '../../src/model/index.ts'
+import { GraphBuilder } from '../../src/model/onnx/builder.ts'
+
+/** A span of two blocks, attention only: small enough that the naive computation below is obviously right. */
+export const tiny = { blocks: 2, hidden: 32, heads: 4, kvHeads: 2, headDim: 16, maxLength: 12 }
+
+const { blocks, hidden, heads, kvHeads, headDim } = tiny
+const projected = (heads + 2 * kvHeads) * headDim
+
+/** Deterministic values in [-1, 1). */
+export function values(count: number, seed: number): Float32Array {
+  let state = seed + 1
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 31 - 1
+  })
+}
+
+const weights = Array.from({ length: blocks }, (_, block) => ({
+  qkv: values(hidden * projected, 10 + block).map(value => value / 4),
+  out: values(heads * headDim * hidden, 20 + block).map(value => value / 4)
+}))
+
+/** One position beyond `maxLength`, for null rows of full slots. */
+function rotary(f: (angle: number) => number): Float32Array {
+  const half = headDim / 2
+  return Float32Array.from({ length: (tiny.maxLength + 1) * half }, (_, i) =>
+    f(Math.floor(i / half) / 10000 ** ((2 * (i % half)) / headDim))
+  )
+}
+const cos = rotary(Math.cos)
+const sin = rotary(Math.sin)
+
+export function tinySpan(): SpanGraph {
+  const graph = new GraphBuilder('tiny')
+  const constant = (name: string, shape: number[], data: Float32Array): string =>
+    graph.constant(name, 'float32', shape, new Uint8Array(data.buffer))
+  const shared = ['seqlens_k', 'total_sequence_length', 'cos', 'sin']
+  let stream = graph.input('hidden', 'float32', ['batch', 'tokens', hidden])
+  graph.input('seqlens_k', 'int32', ['batch'])
+  graph.input('total_sequence_length', 'int32', [])
+  constant('cos', [tiny.maxLength + 1, headDim / 2], cos)
+  constant('sin', [tiny.maxLength + 1, headDim / 2], sin)
+  const kv = weights.map(({ qkv, out }, block) => {
+    const layer = {
+      pastKey: `past_key_${block}`,
+      pastValue: `past_value_${block}`,
+      presentKey: `present_key_${block}`,
+      presentValue: `present_value_${block}`,
+      heads: kvHeads,
+      headDim
+    }
+    const cache = ['batch', kvHeads, 'capacity', headDim]
+    graph.input(layer.pastKey, 'float32', cache)
+    graph.input(layer.pastValue, 'float32', cache)
+    const packed = graph.node('MatMul', [stream, constant(`qkv_${block}`, [hidden, projected], qkv)], [`x_${block}`])
+    const attention = graph.node(
+      'GroupQueryAttention',
+      [packed, '', '', layer.pastKey, layer.pastValue, ...shared],
+      [`attention_${block}`, layer.presentKey, layer.presentValue],
+      {
+        domain: 'com.microsoft',
+        attributes: { num_heads: { int: heads }, kv_num_heads: { int: kvHeads }, do_rotary: { int: 1 } }
+      }
+    )
+    const product = graph.node(
+      'MatMul',
+      [attention, constant(`out_${block}`, [heads * headDim, hidden], out)],
+      [`product_${block}`]
+    )
+    stream = graph.node('Add', [stream, product], [block === blocks - 1 ? 'hidden_out' : `stream_${block}`])
+    return layer
+  })
+  graph.output('hidden_out', 'float32', ['batch', 'tokens', hidden])
+  for (const { presentKey, presentValue } of kv) {
+    for (const name of [presentKey, presentValue]) {
+      graph.output(name, 'float32', ['batch', kvHeads, 'capacity', headDim])
+    }
+  }
+  return {
+    bytes: graph.build(),
+    folder: process.cwd(),
+    weightBytes: blocks * 4 * (hidden * projected + heads * headDim * hidden),
+    blocks: { from: 0, to: blocks },
+    hiddenSize: hidden,
+    kv,
+    maxLength: tiny.maxLength
+  }
+}
+
+/** The same span over whole sequences, in plain loops. `input` and the result are [tokens, hidden]. */
+export function naiveSpan(input: Float32Array): Float32Array {
+  return weights.reduce((stream, { qkv, out }) => {
+    const packed = product(stream, qkv, hidden, projected)
+    const attended = product(attend(packed, stream.length / hidden), out, heads * headDim, hidden)
+    return stream.map((value, i) => value + (attended[i] ?? NaN))
+  }, input)
+}
+
+function product(a: Float32Array, b: Float32Array, inner: number, columns: number): Float32Array {
+  return Float32Array.from({ length: (a.length / inner) * columns }, (_, i) => {
+    const row = Math.floor(i / columns)
+    let sum = 0
+    for (let k = 0; k < inner; k++) sum += a[row * inner + k]! * b[k * columns + (i % columns)]!
+    return sum
+  })
+}
+
+function attend(packed: Float32Array, tokens: number): Float32Array {
+  const vector = (token: number, head: number): Float32Array =>
+    packed.subarray(token * projected + head * headDim).slice(0, headDim)
+  const result = new Float32Array(tokens * heads * headDim)
+  for (let token = 0; token < tokens; token++) {
+    for (let head = 0; head < heads; head++) {
+      const group = Math.floor((head * kvHeads) / heads)
+      const query = rotate(vector(token, head), token)
+      const scores = Array.from({ length: token + 1 }, (_, past) => {
+        const key = rotate(vector(past, heads + group), past)
+        return Math.exp(query.reduce((sum, value, i) => sum + value * key[i]!, 0) / Math.sqrt(headDim))
+      })
+      const total = scores.reduce((sum, score) => sum + score, 0)
+      scores.forEach((score, past) => {
+        const value = vector(past, heads + kvHeads + group)
+        for (let i = 0; i < headDim; i++) result[(token * heads + head) * headDim + i]! += (score / total) * value[i]!
+      })
+    }
+  }
+  return result
+}
+
+function rotate(vector: Float32Array, position: number): Float32Array {
+  const half = headDim / 2
+  return vector.map((value, i) => {
+    const angle = position * half + (i % half)
+    const other = i < half ? -vector[i + half]! : vector[i - half]!
+    return value * cos[angle]! + other * sin[angle]!
+  })
+}
