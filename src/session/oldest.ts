@@ -1,0 +1,28 @@
+import type { BatchingPolicy } from './scheduler.ts'
+
+export interface OldestInit {
+  /** Most sessions in one run. @default 8 */
+  maxCandidates?: number
+  /** A run starts at once when so many are ready; the largest that can be filled counts. @default [maxCandidates] */
+  preferredBatch?: readonly number[]
+  /** Short of a preferred size a run waits at most so long. @default 1 ms */
+  queueDelayMs?: number
+}
+
+/**
+ * The oldest decodes first, as many as the largest preferred batch takes. It waits only for sessions that are expected.
+ * Source: Triton's sequence batcher, "Oldest" (`max_candidate_sequences`, `preferred_batch_size`).
+ */
+export function oldest(init: OldestInit = {}): BatchingPolicy {
+  const { maxCandidates = 8, queueDelayMs = 1 } = init
+  const sizes = [...(init.preferredBatch ?? [maxCandidates])].sort((a, b) => b - a)
+  return {
+    queueDelayMs,
+    choose(ready, expected, mayWait) {
+      const candidates = ready.slice(0, maxCandidates)
+      const preferred = sizes.find(size => size <= candidates.length)
+      if (preferred !== undefined) return candidates.slice(0, preferred)
+      return mayWait && expected > 0 ? [] : candidates
+    }
+  }
+}
