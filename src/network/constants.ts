@@ -1,0 +1,49 @@
+const second = 1_000
+const minute = 60 * second
+const KiB = 1_024
+const MiB = 1_024 * KiB
+
+/** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 3 s. */
+export const DIAL_TIMEOUT_MS = 10 * second
+/** Of several addresses one that swallows packets may not use up the whole dial. */
+export const ADDRESS_DIAL_TIMEOUT_MS = 5 * second
+/** Opening a stream is two round trips on a connection that exists. */
+export const OPEN_STREAM_TIMEOUT_MS = 10 * second
+/** How long a closing stream waits for the other end to close too before it is reset. */
+export const STREAM_CLOSE_TIMEOUT_MS = 5 * second
+/** How long closing the network waits for connections to say goodbye. */
+export const CONNECTION_CLOSE_TIMEOUT_MS = 1 * second
+/** Finds a black hole within half a minute, at one small packet a quarter. */
+export const KEEP_ALIVE_MS = 15 * second
+/** TCP's own probes, for what dies beneath a silent connection. */
+export const TCP_KEEP_ALIVE_MS = 1 * minute
+
+/**
+ * Bytes in flight on one stream: 16 MiB keep a link of 1 Gbit/s and 125 ms full. Every stream starts at yamux's fixed
+ * 256 KiB and is granted the rest as soon as both ends know it.
+ */
+export const MAX_STREAM_WINDOW_BYTES = 16 * MiB
+/** What a socket buffers before `send` returns false. Node's own 16 KiB would make every tensor wait for a drain. */
+export const SOCKET_HIGH_WATER_BYTES = 1 * MiB
+/** A stream whose peer does not read is reset when this much waits for it. */
+export const MAX_SEND_BUFFER_BYTES = 64 * MiB
+/** A stream that nobody has begun to read may hold one window, no more. */
+export const MAX_READ_BUFFER_BYTES = MAX_STREAM_WINDOW_BYTES
+
+/** How many ports are tried above one that is taken. */
+export const PORT_ATTEMPTS = 100
+
+export const PING_PROTOCOL = '/ipfs/ping/1.0.0'
+export const PING_BYTES = 32
+
+/** Long enough that a chat keeps its connections, short enough that a server forgets those who left. */
+export const CONNECTION_IDLE_TIMEOUT_MS = 30 * second
+/** A peer that has not answered GOAWAY by then is gone, or does not care. */
+export const GOAWAY_TIMEOUT_MS = 2 * second
+/** How soon to look again at a connection that was to close while a stream was being negotiated. */
+export const NEGOTIATION_RECHECK_MS = 50
+/** Connections at once, both ways: sockets, and the 16 MiB that each may hold of an unfinished frame. */
+export const MAX_CONNECTIONS = 512
+export const MAX_DIALS = 64
+/** Streams of one protocol that one peer may have open to us. */
+export const MAX_STREAMS_PER_PROTOCOL = 256

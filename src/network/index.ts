@@ -1,0 +1,31 @@
+/**
+ * libp2p behind small types: who a node is, streams of bytes to and from its peers, and when connections live and die.
+ * What travels in the streams is not this room's business.
+ */
+export type { NetworkCounters } from './counters.ts'
+export {
+  ConnectionLostError,
+  IdentityError,
+  ListenError,
+  NetworkClosedError,
+  PeerUnreachableError,
+  ProtocolNotSupportedError,
+  type UnreachableReason
+} from './errors.ts'
+export { createIdentity, type Identity } from './identity.ts'
+export { loadIdentity } from './identity-file.ts'
+export { freeListenAddresses } from './listen.ts'
+export { type CallOptions, createNetwork, type Network, type NetworkInit, type StreamHandler } from './network.ts'
+export {
+  type AddressScope,
+  isLoopbackAddress,
+  isPrivateAddress,
+  isPublicAddress,
+  type PeerAddress,
+  parseListenAddress,
+  parsePeerAddress,
+  scopeOf
+} from './peer-address.ts'
+export type { PeerStream } from './peer-stream.ts'
+export type { PeerTarget } from './peer-target.ts'
+export { verifySignature } from './signature.ts'

@@ -1,0 +1,62 @@
+import { AndthenError, TimeoutError } from '../base/index.ts'
+import {
+  ConnectionLostError,
+  PeerUnreachableError,
+  ProtocolNotSupportedError,
+  type UnreachableReason
+} from './errors.ts'
+
+/** A failed dial, as our error. libp2p wraps: the causes of all addresses are looked through. */
+export function dialError(peer: string, addresses: readonly string[], error: unknown): AndthenError {
+  if (error instanceof AndthenError && !(error instanceof TimeoutError)) return error
+  return new PeerUnreachableError(peer, addresses, reasonOf(error), { cause: error })
+}
+
+function reasonOf(error: unknown): UnreachableReason {
+  const errors = error instanceof AggregateError ? error.errors : [error]
+  const reasons = errors.map(one => reasonOfOne(one))
+  // Of several addresses the one that got furthest tells most.
+  const telling: UnreachableReason[] = ['wrong-peer', 'self', 'denied', 'too-many', 'refused', 'timeout', 'no-address']
+  return telling.find(reason => reasons.includes(reason)) ?? 'failed'
+}
+
+function reasonOfOne(error: unknown): UnreachableReason {
+  if (!(error instanceof Error)) return 'failed'
+  if ('code' in error && typeof error.code === 'string' && error.code in byErrno) {
+    return byErrno[error.code as keyof typeof byErrno]
+  }
+  const named = byName[error.name]
+  if (named !== undefined) return named
+  // The upgrader keeps only the message of what went wrong in a handshake.
+  return /does not match expected remote identity key/.test(error.message) ? 'wrong-peer' : 'failed'
+}
+
+const byErrno = {
+  ECONNREFUSED: 'refused',
+  ETIMEDOUT: 'timeout',
+  EHOSTUNREACH: 'timeout',
+  ENETUNREACH: 'timeout',
+  ENOTFOUND: 'no-address',
+  EAI_AGAIN: 'no-address'
+} as const satisfies Record<string, UnreachableReason>
+
+const byName: Record<string, UnreachableReason | undefined> = {
+  TimeoutError: 'timeout',
+  AbortError: 'timeout',
+  NoValidAddressesError: 'no-address',
+  NotFoundError: 'no-address',
+  DialDeniedError: 'denied',
+  ConnectionInterceptedError: 'denied',
+  InvalidPeerIdError: 'self',
+  UnexpectedPeerError: 'wrong-peer'
+}
+
+/** A stream that could not be opened on a connection, as our error. */
+export function openError(peer: string, protocol: string, error: unknown): AndthenError {
+  if (error instanceof AndthenError) return error
+  if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+    return new ProtocolNotSupportedError(peer, protocol, { cause: error })
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ConnectionLostError(peer, `no ${protocol} stream could be opened: ${reason}`, { cause: error })
+}

@@ -1,0 +1,92 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import type { ConnectionGater, Libp2p } from '@libp2p/interface'
+import { ping } from '@libp2p/ping'
+import type { TCPOptions } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import {
+  ADDRESS_DIAL_TIMEOUT_MS,
+  CONNECTION_CLOSE_TIMEOUT_MS,
+  DIAL_TIMEOUT_MS,
+  MAX_READ_BUFFER_BYTES,
+  MAX_SEND_BUFFER_BYTES,
+  OPEN_STREAM_TIMEOUT_MS,
+  SOCKET_HIGH_WATER_BYTES,
+  TCP_KEEP_ALIVE_MS
+} from './constants.ts'
+import { CorkedTcp } from './corked-tcp.ts'
+import { type Identity, privateKeyOf } from './identity.ts'
+import { silentLibp2pLog } from './libp2p-log.ts'
+
+export interface Libp2pInit {
+  readonly identity: Identity
+  readonly listen: readonly string[]
+  readonly gater: ConnectionGater
+  readonly keepAliveMs: number
+  readonly maxConnections: number
+  readonly maxDials: number
+}
+
+export interface Libp2pNode {
+  readonly libp2p: Libp2p
+  readonly transport: CorkedTcp
+}
+
+// Sockets also take the options of their streams, which the transport's type does not list.
+const socketOptions = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+  highWaterMark: SOCKET_HIGH_WATER_BYTES,
+  writableHighWaterMark: SOCKET_HIGH_WATER_BYTES
+}
+
+// The keep-alive ends dead connections, and the pool idle ones; a socket's own timeout would end quiet ones.
+const tcpOptions: TCPOptions = {
+  inboundSocketInactivityTimeout: 0,
+  outboundSocketInactivityTimeout: 0,
+  dialOpts: socketOptions,
+  listenOpts: socketOptions
+}
+
+/** Starts libp2p with what this project needs of it: TCP, noise, yamux and ping. */
+export async function startLibp2p(init: Libp2pInit): Promise<Libp2pNode> {
+  let transport: CorkedTcp | undefined
+  const libp2p = await createLibp2p({
+    privateKey: privateKeyOf(init.identity),
+    addresses: { listen: [...init.listen] },
+    transports: [components => (transport = new CorkedTcp(components, tcpOptions))],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        maxInboundStreams: 1_024,
+        maxOutboundStreams: 1_024,
+        streamOptions: {
+          maxReadBufferLength: MAX_READ_BUFFER_BYTES,
+          maxWriteBufferLength: MAX_SEND_BUFFER_BYTES
+        }
+      })
+    ],
+    connectionGater: init.gater,
+    connectionManager: {
+      maxConnections: init.maxConnections,
+      maxParallelDials: init.maxDials,
+      dialTimeout: DIAL_TIMEOUT_MS,
+      addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
+      connectionCloseTimeout: CONNECTION_CLOSE_TIMEOUT_MS,
+      inboundStreamProtocolNegotiationTimeout: OPEN_STREAM_TIMEOUT_MS,
+      inboundConnectionThreshold: Number.POSITIVE_INFINITY,
+      maxIncomingPendingConnections: init.maxConnections,
+      reconnectRetries: 0
+    },
+    connectionMonitor: {
+      enabled: init.keepAliveMs > 0,
+      ...(init.keepAliveMs > 0 && { pingInterval: init.keepAliveMs })
+    },
+    services: { ping: ping({ maxInboundStreams: 8 }) },
+    nodeInfo: { name: 'andthen' },
+    logger: silentLibp2pLog
+  })
+  if (transport === undefined) throw new TypeError('libp2p made no transport')
+  return { libp2p, transport }
+}
