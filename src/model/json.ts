@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { ModelFileError, type ModelFileCode } from './errors.ts'
 
@@ -7,12 +7,22 @@ export function isMissing(thrown: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
+/** Several times the largest tokenizer.json on the hub. */
+const maxTextBytes = 256 * 1024 * 1024
+
 /** The file's text, or null when there is no such file. */
 export async function readText(path: string, signal?: AbortSignal): Promise<string | null> {
   try {
+    const { size } = await stat(path)
+    if (size > maxTextBytes) {
+      throw new ModelFileError('MODEL_CONFIG', `${path} has ${size} bytes; at most ${maxTextBytes} are read`, {
+        details: { path }
+      })
+    }
     return await readFile(path, { encoding: 'utf8', signal })
   } catch (thrown) {
     signal?.throwIfAborted()
+    if (thrown instanceof ModelFileError) throw thrown
     if (isMissing(thrown)) return null
     throw new ModelFileError('MODEL_NOT_FOUND', `${path} cannot be read`, { details: { path }, cause: thrown })
   }
