@@ -1,0 +1,29 @@
+import { NotAvailableError, UsageError } from '../base/index.ts'
+
+/** Blocks `from` (inclusive) to `to` (exclusive), or all that the model has. */
+export type BlocksFlag = 'all' | { readonly from: number; readonly to: number }
+
+/** `A-B` or `A:B`, half open, or `all`. @throws UsageError, and NotAvailableError for `auto` */
+export function parseBlocks(text: string): BlocksFlag {
+  if (text === 'all') return 'all'
+  if (text === 'auto') throw new NotAvailableError('--blocks auto')
+  const [, from, to] = /^(\d+)[-:](\d+)$/.exec(text) ?? []
+  if (from === undefined || to === undefined) {
+    throw new UsageError(`"${text}" is not a range of blocks: write it as 0-4 (blocks 0 to 3), or all`)
+  }
+  const range = { from: Number(from), to: Number(to) }
+  if (range.to <= range.from) {
+    const turned = range.to < range.from ? `, or did you mean ${range.to}-${range.from}?` : ''
+    throw new UsageError(`"${text}" holds no block: the end is not part of the range and must be larger${turned}`)
+  }
+  return range
+}
+
+/**
+ * A range that ends on the last block's index very likely meant to include it.
+ * @param modelBlocks how many blocks the model has
+ */
+export function rangeWarning(blocks: BlocksFlag, modelBlocks: number): string | undefined {
+  if (blocks === 'all' || blocks.to !== modelBlocks - 1) return undefined
+  return `--blocks ${blocks.from}-${blocks.to} ends before block ${blocks.to}, the model's last, which is not served: ${blocks.from}-${modelBlocks} includes it`
+}

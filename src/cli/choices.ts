@@ -1,0 +1,33 @@
+import { NotAvailableError, UsageError } from '../base/index.ts'
+
+/**
+ * One of a fixed set of words; those that this version does not deliver yet are known, and refused as such.
+ * @throws UsageError for any other word, NotAvailableError for one of `later`
+ */
+export function choice<const T extends string>(what: string, now: readonly T[], later: readonly string[] = []) {
+  return (text: string): T => {
+    const found = now.find(word => word === text)
+    if (found !== undefined) return found
+    if (later.includes(text)) throw new NotAvailableError(`${what} ${text}`)
+    throw new UsageError(`"${text}" is not one of ${now.join(', ')}`)
+  }
+}
+
+export const parseRoute = choice('route', ['relay'], ['push', 'delegate'])
+export type Route = ReturnType<typeof parseRoute>
+/** What `generate` and `npm start` use when not told. */
+export const defaultRoute: Route = 'relay'
+
+export const parseVerify = choice('verification by', ['auto'], ['copy', 'digest', 'none'])
+export type Verify = ReturnType<typeof parseVerify>
+
+export const parseWeights = choice('weights in', ['auto', 'f32'], ['bf16', 'f16', 'int8', 'int4'])
+export type Weights = ReturnType<typeof parseWeights>
+
+const parsePlainDevice = choice('device', ['auto', 'cpu'], ['cuda', 'webgpu'])
+export type Device = ReturnType<typeof parsePlainDevice>
+
+/** `auto`, `cpu`, `cuda`, `cuda:N`, `webgpu`. */
+export function parseDevice(text: string): Device {
+  return parsePlainDevice(/^cuda:\d+$/.test(text) ? 'cuda' : text)
+}

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
+import { type Logger, toAndthenError } from '../base/index.ts'
+import { buildSpanGraph, kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
+import { loadSpan } from '../runtime/index.ts'
+import { bytes } from './serve-ready.ts'
+
+/** One thing that this machine has, or lacks. */
+export interface Finding {
+  readonly about: string
+  /** `note`: more would be possible; `missing`: serving is not. */
+  readonly state: 'ok' | 'note' | 'missing'
+  readonly says: string
+}
+
+export interface FitSettings {
+  /** Sessions, each of `maxLength` tokens. */
+  readonly sessions: number
+  readonly maxLength: number
+}
+
+const oldestNode = [20, 19] as const
+
+export function checkNode(version: string): Finding {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
+  const recent = major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])
+  if (recent) return { about: 'Node.js', state: 'ok', says: version }
+  return { about: 'Node.js', state: 'missing', says: `${version} is too old: install ${oldestNode.join('.')} or later` }
+}
+
+export function checkProcessor(): Finding {
+  const says = `${availableParallelism()} threads, ${cpus()[0]?.model ?? 'unknown model'}`
+  return { about: 'processor', state: 'ok', says }
+}
+
+export function checkMemory(): Finding {
+  return { about: 'memory', state: 'ok', says: `${bytes(freemem())} available of ${bytes(totalmem())}` }
+}
+
+/** Loads the model's first block, the surest sign that ONNX Runtime works here. */
+export async function checkRuntime(folder: string, logger: Logger): Promise<Finding> {
+  const about = 'ONNX Runtime'
+  try {
+    const model = await openModel(folder)
+    const graph = buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
+    const runner = await loadSpan(graph, { slots: 1, maxLength: 16, threads: 1, logger })
+    const { version, binding, library, reason } = runner.runtime
+    await runner.close()
+    const state = binding === 'c-api' ? 'ok' : 'note'
+    return { about, state, says: `${version} by its ${binding} binding (${reason}), ${library}` }
+  } catch (error) {
+    return { about, state: 'missing', says: toAndthenError(error).message }
+  }
+}
+
+/** How many of the model's blocks this machine's free memory holds. */
+export async function checkModel(folder: string, fit: FitSettings, freeBytes: number): Promise<Finding> {
+  const about = 'model'
+  try {
+    const model = await openModel(folder)
+    const blocks = blocksThatFit(model, fit, freeBytes)
+    const says = `${blocks} of ${model.spec.blocks} blocks of ${model.name} fit, with ${fit.sessions} sessions of ${fit.maxLength} tokens`
+    return { about, state: blocks === 0 ? 'missing' : 'ok', says }
+  } catch (error) {
+    return { about, state: 'missing', says: toAndthenError(error).message }
+  }
+}
+
+function blocksThatFit(model: Model, { sessions, maxLength }: FitSettings, freeBytes: number): number {
+  const needs = (blocks: number) => {
+    const range = { from: 0, to: blocks }
+    return spanBytes(model, range) + kvBytesPerToken(model.spec, range) * sessions * maxLength
+  }
+  let blocks = 0
+  while (blocks < model.spec.blocks && needs(blocks + 1) <= freeBytes) blocks++
+  return blocks
+}
+
+export function checkGpu(): Finding {
+  const present = existsSync('/dev/nvidiactl')
+  const says = present ? 'an NVIDIA device is there, but this version computes on the CPU only' : 'no NVIDIA device'
+  return { about: 'GPU', state: 'note', says }
+}

@@ -1,0 +1,40 @@
+import { freemem } from 'node:os'
+import { defineCommand } from './command.ts'
+import { checkGpu, checkMemory, checkModel, checkNode, checkProcessor, checkRuntime } from './doctor-checks.ts'
+import { value } from './flags.ts'
+import { defaultModel, parseModel } from './model-folder.ts'
+import { parseCount } from './quantities.ts'
+import { exitStatus } from './report.ts'
+
+const flags = {
+  model: value('DIR|HUB_ID', 'the model whose blocks should fit', parseModel, 'the shipped tiny-shakespeare'),
+  maxLength: value('TOKENS', 'longest session', parseCount(1), '512'),
+  maxSessions: value('N', 'sessions at a time', parseCount(1), '8')
+}
+
+const marks = { ok: ['ok', 'bold'], note: ['--', 'dim'], missing: ['MISSING', 'red'] } as const
+
+export const doctorCommand = defineCommand({
+  name: 'doctor',
+  summary: 'what this machine can do, and what is missing for more',
+  flags,
+  options: given => ({
+    model: given.model ?? defaultModel,
+    fit: { maxLength: given.maxLength ?? 512, sessions: given.maxSessions ?? 8 }
+  }),
+  async run({ model, fit }, { terminal, logger }) {
+    const findings = [
+      checkNode(process.version),
+      checkProcessor(),
+      checkMemory(),
+      await checkRuntime(model, logger),
+      await checkModel(model, fit, freemem()),
+      checkGpu()
+    ]
+    for (const { about, state, says } of findings) {
+      const [mark, style] = marks[state]
+      terminal.out(`${terminal.paint('out', style, mark.padEnd(8))}${about.padEnd(14)}${says}\n`)
+    }
+    return findings.some(finding => finding.state === 'missing') ? exitStatus.failed : exitStatus.done
+  }
+})

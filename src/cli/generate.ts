@@ -1,0 +1,101 @@
+import { NotAvailableError, UsageError } from '../base/index.ts'
+import { defaultRoute } from './choices.ts'
+import { type Context, defineCommand } from './command.ts'
+import { explain } from './explain.ts'
+import { type FlagValues, present } from './flags.ts'
+import { failureJson } from './generate-failure.ts'
+import { defaultNewTokens, defaultTimeouts, generateFlags } from './generate-flags.ts'
+import { type ConnectOptions, type GenerateOptions, type GenerationResult, loadLibrary, type Piece } from './library.ts'
+import { defaultModel } from './model-folder.ts'
+import { exitStatus } from './report.ts'
+
+interface GenerateCommandOptions {
+  readonly connect: ConnectOptions
+  readonly generate: GenerateOptions
+  readonly json: boolean
+  readonly explain: boolean
+}
+
+export const generateCommand = defineCommand({
+  name: 'generate',
+  summary: 'continue a text through a chain of servers',
+  flags: generateFlags,
+  options: optionsFrom,
+  run: (options, context) => (options.json ? generateJson(options, context) : generateText(options, context))
+})
+
+function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOptions {
+  const { peers = [], prompt, promptIds, chat, temperature, topP, topK, repetitionPenalty, seed } = given
+  if (peers.length === 0) throw new UsageError('--peers is missing: give the addresses that the servers print')
+  if ((prompt === undefined) === (promptIds === undefined))
+    throw new UsageError('give one of --prompt and --prompt-ids')
+  if (chat && promptIds !== undefined)
+    throw new UsageError('--chat wants --prompt: ids are given to the model as they are')
+  if (given.trace !== undefined) throw new NotAvailableError('--trace')
+  if (given.dryRun) throw new NotAvailableError('--dry-run of generate')
+  const source = given.sampling ?? 'settings'
+  return {
+    connect: {
+      model: given.model ?? defaultModel,
+      peers,
+      route: given.route ?? defaultRoute,
+      verify: given.verify ?? 'auto',
+      timeouts: {
+        connectMs: given.connectTimeout ?? defaultTimeouts.connectMs,
+        stepMs: given.stepTimeout ?? defaultTimeouts.stepMs
+      }
+    },
+    generate: {
+      ...present({ prompt, promptIds, chat }),
+      maxNewTokens: given.maxNewTokens ?? defaultNewTokens,
+      sampling: { source, ...present({ temperature, topP, topK, repetitionPenalty, seed }) },
+      stop: given.stop ?? []
+    },
+    json: given.json ?? false,
+    explain: given.explain ?? false
+  }
+}
+
+async function generateText(options: GenerateCommandOptions, context: Context): Promise<number> {
+  const { terminal } = context
+  let shown = false
+  const result = await generating(options, context, piece => {
+    terminal.out(piece.text)
+    shown ||= piece.text !== ''
+  })
+  if (shown && terminal.outIsTTY) terminal.out('\n')
+  if (options.explain) terminal.err(`${explain(result)}\n`)
+  return result.finishReason === 'cancelled' ? exitStatus.interrupted : exitStatus.done
+}
+
+async function generateJson(options: GenerateCommandOptions, context: Context): Promise<number> {
+  const { terminal } = context
+  const pieces: Piece[] = []
+  try {
+    const result = await generating(options, context, piece => pieces.push(piece))
+    terminal.out(`${JSON.stringify(result)}\n`)
+    if (options.explain) terminal.err(`${explain(result)}\n`)
+    return result.finishReason === 'cancelled' ? exitStatus.interrupted : exitStatus.done
+  } catch (thrown) {
+    terminal.out(`${JSON.stringify(failureJson(thrown, pieces))}\n`)
+    throw thrown
+  }
+}
+
+/** One generation over a connection of its own, each piece shown as it comes. */
+async function generating(
+  options: GenerateCommandOptions,
+  { terminal, logger, signal }: Context,
+  show: (piece: Piece) => void
+): Promise<GenerationResult> {
+  const fromInput = options.generate.prompt === '-' ? { prompt: await terminal.input() } : {}
+  const { connect } = await loadLibrary()
+  const connection = await connect({ ...options.connect, logger, signal })
+  try {
+    const generation = connection.generate({ ...options.generate, ...fromInput, signal })
+    for await (const piece of generation) show(piece)
+    return await generation.result()
+  } finally {
+    await connection.close()
+  }
+}

@@ -1,0 +1,83 @@
+import { createLogger, UsageError } from '../base/index.ts'
+import type { Environment, LogSettings, Runnable } from './command.ts'
+import { HelpShown } from './command-line.ts'
+import { interruptSignal } from './interrupts.ts'
+import { exitStatus, reportError } from './report.ts'
+import { processTerminal, type Terminal } from './terminal.ts'
+import { version } from './version.ts'
+
+/** Each command is loaded when it is called, so that a slip on the command line is told before anything heavy loads. */
+const commands: Readonly<Record<string, () => Promise<Runnable>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  generate: async () => (await import('./generate.ts')).generateCommand,
+  bench: async () => (await import('./bench.ts')).benchCommand,
+  start: async () => (await import('./start.ts')).startCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand
+}
+
+const quiet: LogSettings = { logLevel: 'warn', logFormat: 'pretty' }
+
+/** Runs one command to its end, and the process with it. */
+export async function main(name: string, argv: readonly string[]): Promise<never> {
+  endQuietlyOnClosedOutput()
+  const terminal = processTerminal()
+  const status = await runCommand(name, argv, process.env, terminal)
+  await flushed(process.stdout)
+  process.exit(status)
+}
+
+/** `andthen COMMAND ...`. */
+export async function dispatch(argv: readonly string[]): Promise<never> {
+  const [name, ...rest] = argv
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(await overview())
+    process.exit(exitStatus.done)
+  }
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(`${version}\n`)
+    process.exit(exitStatus.done)
+  }
+  return main(name, rest)
+}
+
+async function runCommand(name: string, argv: readonly string[], environment: Environment, terminal: Terminal) {
+  let log = quiet
+  try {
+    const load = commands[name]
+    if (load === undefined) throw unknownCommand(name)
+    const prepared = (await load()).prepare(argv, environment)
+    log = prepared.log
+    const colour = terminal.errIsTTY && !environment['NO_COLOR']
+    const logger = createLogger({ level: log.logLevel, format: log.logFormat, colour })
+    return await prepared.run({ terminal, logger, environment, signal: interruptSignal() })
+  } catch (error) {
+    if (error instanceof HelpShown) {
+      terminal.out(error.message)
+      return exitStatus.done
+    }
+    return reportError(error, terminal, log)
+  }
+}
+
+function unknownCommand(name: string): UsageError {
+  return new UsageError(`"${name}" is no command: give one of ${Object.keys(commands).join(', ')}`)
+}
+
+async function overview(): Promise<string> {
+  const lines = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)}${(await load()).summary}`)
+  )
+  return `Usage: andthen COMMAND [flags]\n\n${lines.join('\n')}\n\nandthen COMMAND --help tells each command's flags.\n`
+}
+
+/** A reader that went away, as `head` does, has what it wanted. */
+function endQuietlyOnClosedOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitStatus.done : exitStatus.failed)
+  })
+  process.stderr.on('error', () => undefined)
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => stream.write('', () => resolve()))
+}

@@ -1,0 +1,33 @@
+import type { ReadyInfo } from './library.ts'
+
+/** What a person wants to know of a node that serves, and the line that uses it. */
+export function readyForPeople(info: ReadyInfo, strong: (text: string) => string): string {
+  const [from, to] = info.blocks
+  const whole = from === 0 && to === info.modelBlocks
+  const rows: readonly (readonly [string, string])[] = [
+    ['model', `${info.model} (${info.modelBlocks} blocks, ${info.weights})`],
+    ['device', `${info.device}, ${info.threads} threads: ${info.deviceReason}`],
+    ['memory', `${bytes(info.memoryBytes.weights)} weights, ${bytes(info.memoryBytes.kv)} KV cache`],
+    ['sessions', `${info.maxSessions} of up to ${info.maxLength} tokens`],
+    ['admin', info.admin ?? 'off'],
+    ...info.addresses.map((address, i) => [i === 0 ? 'addresses' : '', address] as const)
+  ]
+  const others = whole ? '' : ',ADDRESSES_OF_THE_OTHER_BLOCKS'
+  return [
+    strong(`Serving blocks ${from} to ${to - 1} of ${info.modelBlocks}.`),
+    ...rows.map(([name, text]) => `  ${name.padEnd(10)} ${text}`),
+    '',
+    'Generate through it:',
+    `  andthen generate --peers ${info.addresses[0] ?? ''}${others} --prompt 'ROMEO:'`,
+    '',
+    "This node sees the hidden states that pass through it, and clients' text can be inferred from them.",
+    ''
+  ].join('\n')
+}
+
+/** Bytes in the largest unit that leaves at least 1. */
+export function bytes(count: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, count)) / 10)))
+  return `${step === 0 ? count : (count / 1024 ** step).toFixed(1)} ${units[step]}`
+}

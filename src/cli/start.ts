@@ -1,0 +1,98 @@
+import { CancelledError, UsageError } from '../base/index.ts'
+import { defaultRoute } from './choices.ts'
+import { type Context, defineCommand } from './command.ts'
+import { toggle } from './flags.ts'
+import { defaultNewTokens, defaultTimeouts, generationFlags } from './generate-flags.ts'
+import { type GenerationResult, loadLibrary } from './library.ts'
+import { defaultModel } from './model-folder.ts'
+import { exitStatus } from './report.ts'
+import { type ServerProcess, startServer } from './server-process.ts'
+
+const spans = ['0-4', '4-8', '8-12']
+const defaultPrompt = 'ROMEO:\n'
+
+const flags = {
+  ...generationFlags,
+  exit: toggle('end after the summary, in place of staying up')
+}
+
+export const startCommand = defineCommand({
+  name: 'start',
+  summary: 'a whole swarm on this machine: three servers, and a text generated through them',
+  flags,
+  options(given) {
+    if (given.prompt === '-') throw new UsageError('--prompt: start takes a text, not stdin')
+    return {
+      prompt: given.prompt ?? defaultPrompt,
+      maxNewTokens: given.maxNewTokens ?? defaultNewTokens,
+      temperature: given.temperature ?? 0,
+      route: given.route ?? defaultRoute,
+      exit: given.exit ?? false
+    }
+  },
+  async run(options, context) {
+    const servers = await startServers(context)
+    try {
+      const result = await generateThrough(servers, options, context)
+      context.terminal.err(`\n${summary(result, servers)}\n`)
+      if (!options.exit) await staysUp(servers, context)
+      return exitStatus.done
+    } finally {
+      await Promise.all(servers.map(server => server.stop()))
+    }
+  }
+})
+
+/** All of them, or none: when one fails, those that started are stopped. */
+async function startServers({ terminal, signal }: Context): Promise<ServerProcess[]> {
+  terminal.err(`Starting ${spans.length} servers of tiny-shakespeare, blocks ${spans.join(', ')}.\n`)
+  const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '--model', defaultModel]
+  const starting = await Promise.allSettled(spans.map(blocks => startServer(['--blocks', blocks, ...listen], signal)))
+  const servers = starting.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
+  const failure = starting.find(start => start.status === 'rejected')
+  if (failure === undefined) return servers
+  await Promise.all(servers.map(server => server.stop()))
+  throw signal.aborted ? new CancelledError('start') : failure.reason
+}
+
+async function generateThrough(
+  servers: readonly ServerProcess[],
+  options: { prompt: string; maxNewTokens: number; temperature: number; route: typeof defaultRoute },
+  { terminal, logger, signal }: Context
+): Promise<GenerationResult> {
+  const { prompt, maxNewTokens, temperature, route } = options
+  const peers = servers.flatMap(server => server.info.addresses.slice(0, 1))
+  const { connect } = await loadLibrary()
+  const connection = await connect({
+    model: defaultModel,
+    peers,
+    route,
+    verify: 'auto',
+    timeouts: defaultTimeouts,
+    logger,
+    signal
+  })
+  try {
+    terminal.err(`Continuing ${JSON.stringify(prompt)} through them (route ${route}):\n\n`)
+    const sampling = { source: 'settings' as const, temperature }
+    const generation = connection.generate({ prompt, maxNewTokens, sampling, stop: [], signal })
+    for await (const piece of generation) terminal.out(piece.text)
+    terminal.out('\n')
+    return await generation.result()
+  } finally {
+    await connection.close()
+  }
+}
+
+function summary(result: GenerationResult, servers: readonly ServerProcess[]): string {
+  const tokens = result.tokenIds.length
+  const speed = `${result.tokensPerSecond.toFixed(1)} tokens/s, first after ${result.timeToFirstTokenMs.toFixed(0)} ms`
+  return `${tokens} tokens through ${servers.length} servers by ${result.route}: ${speed}, ${result.pushes.used} pushes used.`
+}
+
+async function staysUp(servers: readonly ServerProcess[], { terminal, signal }: Context): Promise<void> {
+  const addresses = servers.map(server => server.info.addresses[0]).join(',')
+  terminal.err(`\nThe servers stay up. In another terminal:\n`)
+  terminal.err(`  node bin/generate --peers ${addresses} --prompt 'JULIET:'\nCtrl-C ends them.\n`)
+  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+}
