@@ -38,7 +38,10 @@ function encode(value: unknown): Uint8Array {
 
 function headerOf(list: readonly Tensor[], metadata = false): { json: Uint8Array; bytes: number } {
   const { placed, bytes } = layOut(list)
-  const entries = placed.map(({ name, dtype, shape, begin, end }) => [name, { dtype, shape, data_offsets: [begin, end] }])
+  const entries = placed.map(({ name, dtype, shape, begin, end }) => [
+    name,
+    { dtype, shape, data_offsets: [begin, end] }
+  ])
   const header = Object.fromEntries(metadata ? [['__metadata__', { format: 'pt' }], ...entries] : entries)
   return { json: encode(header), bytes }
 }
@@ -79,11 +82,15 @@ describe('parseHeader', () => {
 
   it('refuses a damaged header with a typed error and nothing else', () => {
     fc.assert(
-      fc.property(tensors, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 }), (list, changes) => {
-        const { json, bytes } = headerOf(list)
-        for (const [at, value] of changes) json[at % json.length] = value
-        expectTyped(() => parseHeader(json, bytes, 'w.safetensors'))
-      }),
+      fc.property(
+        tensors,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        (list, changes) => {
+          const { json, bytes } = headerOf(list)
+          for (const [at, value] of changes) json[at % json.length] = value
+          expectTyped(() => parseHeader(json, bytes, 'w.safetensors'))
+        }
+      ),
       { numRuns: 500 }
     )
   })
@@ -98,7 +105,9 @@ describe('parseHeader', () => {
     )
     fc.assert(
       fc.property(
-        value.filter(found => JSON.stringify(found, (_, part: unknown) => (typeof part === 'bigint' ? null : part)) !== undefined),
+        value.filter(
+          found => JSON.stringify(found, (_, part: unknown) => (typeof part === 'bigint' ? null : part)) !== undefined
+        ),
         fc.nat(),
         (found, bytes) => {
           const text = JSON.stringify(found, (_, part: unknown) => (typeof part === 'bigint' ? null : part))
@@ -119,13 +128,25 @@ describe('parseHeader', () => {
   })
 
   it.each<[string, () => unknown, string]>([
-    ['a length that does not fit the shape', one({ dtype: 'F32', shape: [2], data_offsets: [0, 4] }, 4), 'SAFETENSORS_HEADER'],
+    [
+      'a length that does not fit the shape',
+      one({ dtype: 'F32', shape: [2], data_offsets: [0, 4] }, 4),
+      'SAFETENSORS_HEADER'
+    ],
     ['an unknown dtype', one({ dtype: 'F12', shape: [2], data_offsets: [0, 4] }, 4), 'SAFETENSORS_DTYPE'],
     ['negative offsets', one({ dtype: 'F32', shape: [1], data_offsets: [-4, 0] }, 4), 'SAFETENSORS_HEADER'],
     ['offsets the wrong way round', one({ dtype: 'F32', shape: [0], data_offsets: [4, 0] }, 4), 'SAFETENSORS_HEADER'],
     ['a fractional shape', one({ dtype: 'F32', shape: [0.5], data_offsets: [0, 2] }, 2), 'SAFETENSORS_HEADER'],
-    ['sizes beyond exact integers', one({ dtype: 'F32', shape: [2 ** 53], data_offsets: [0, 2 ** 55] }, 4), 'SAFETENSORS_HEADER'],
-    ['a shape whose product overflows', one({ dtype: 'F32', shape: Array(40).fill(2 ** 50), data_offsets: [0, 4] }, 4), 'SAFETENSORS_HEADER'],
+    [
+      'sizes beyond exact integers',
+      one({ dtype: 'F32', shape: [2 ** 53], data_offsets: [0, 2 ** 55] }, 4),
+      'SAFETENSORS_HEADER'
+    ],
+    [
+      'a shape whose product overflows',
+      one({ dtype: 'F32', shape: Array(40).fill(2 ** 50), data_offsets: [0, 4] }, 4),
+      'SAFETENSORS_HEADER'
+    ],
     ['a hole at the start', one({ dtype: 'F32', shape: [1], data_offsets: [4, 8] }, 8), 'SAFETENSORS_HEADER'],
     ['bytes behind the last tensor', one({ dtype: 'F32', shape: [1], data_offsets: [0, 4] }, 8), 'SAFETENSORS_HEADER'],
     ['a list', () => parseHeader(encode([]), 0, 'w'), 'SAFETENSORS_HEADER'],
