@@ -1,4 +1,4 @@
-import { AndthenError } from '../base/index.ts'
+import { AndthenError, type ErrorOptions } from '../base/index.ts'
 import type { EndReason } from './session.ts'
 
 /** An `Open` with the id of a session that is alive, without `replace`. */
@@ -55,5 +55,24 @@ export class SessionEndedError extends AndthenError {
     super('SESSION_ENDED', `session ${id} has ended (${reason}): open it again and replay what it had seen`, {
       details: { id, reason }
     })
+  }
+}
+
+/** What was parked did not come back as it was given. */
+export class ParkedStateError extends AndthenError {
+  override readonly name = 'ParkedStateError'
+  constructor(key: string, what: string, options: ErrorOptions = {}) {
+    super('PARKED_STATE', `parked state ${key} ${what}: the session has to be opened again and replayed`, {
+      details: { key },
+      ...options
+    })
+  }
+}
+
+/** Neither host memory nor the disk has room for another parked session. */
+export class ParkingFullError extends AndthenError {
+  override readonly name = 'ParkingFullError'
+  constructor(bytes: number) {
+    super('PARKING_FULL', `no room to park ${bytes} bytes: raise the limits of memory or disk`, { details: { bytes } })
   }
 }

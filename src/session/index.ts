@@ -8,6 +8,8 @@ export { type DirectInit, direct } from './direct.ts'
 export {
   BusyError,
   DrainingError,
+  ParkedStateError,
+  ParkingFullError,
   SessionEndedError,
   SessionExistsError,
   SessionTooLargeError,
@@ -23,6 +25,7 @@ export {
   type RunTimings
 } from './lane.ts'
 export { type OldestInit, oldest } from './oldest.ts'
+export { HostParking, type HostParkingInit } from './parking.ts'
 export type { ParkingLot, Rows } from './rows.ts'
 export { type Batch, type BatchingPolicy, type Ready, Scheduler, type Work } from './scheduler.ts'
 export { type EndReason, endReasons, type OpenRequest, type Session, type SessionState } from './session.ts'

@@ -31,7 +31,7 @@ interface Ticket {
   readonly queuedAt: number
   readonly resolve: (timings: RunTimings) => void
   readonly reject: (error: Error) => void
-  startedAt: number
+  startedAt: number | undefined
   computeMs: number
   cancelled: boolean
   /** Set when the work is over and only its turn to be told is awaited. */
@@ -70,7 +70,15 @@ export class ComputeLane<W extends Work> {
     const { clock, scheduler } = this.#components
     const queuedAt = clock.now()
     const submitted = new Promise<RunTimings>((resolve, reject) => {
-      const ticket = { queuedAt, resolve, reject, startedAt: queuedAt, computeMs: 0, cancelled: false, tell: undefined }
+      const ticket: Ticket = {
+        queuedAt,
+        resolve,
+        reject,
+        startedAt: undefined,
+        computeMs: 0,
+        cancelled: false,
+        tell: undefined
+      }
       this.#tickets.set(work, ticket)
     })
     scheduler.add(work, queuedAt)
@@ -117,7 +125,7 @@ export class ComputeLane<W extends Work> {
     for (const work of works) {
       const ticket = this.#tickets.get(work)
       if (ticket === undefined) continue
-      if (ticket.computeMs === 0) ticket.startedAt = startedAt
+      ticket.startedAt ??= startedAt
       ticket.computeMs += endedAt - startedAt
       if (ticket.cancelled || complete.includes(work)) this.#settle(work, ticket, endedAt, failure)
     }
@@ -136,7 +144,7 @@ export class ComputeLane<W extends Work> {
 
   #settle(work: W, ticket: Ticket, endedAt: number, failure?: AndthenError): void {
     this.#components.scheduler.remove(work)
-    const { queuedAt, startedAt, computeMs } = ticket
+    const { queuedAt, startedAt = endedAt, computeMs } = ticket
     const error = ticket.cancelled ? new CancelledError('a run') : failure
     ticket.tell = () =>
       error === undefined ? ticket.resolve({ queuedAt, startedAt, endedAt, computeMs }) : ticket.reject(error)
