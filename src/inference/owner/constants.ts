@@ -1,0 +1,18 @@
+const second = 1_000
+const KiB = 1_024
+
+/** Opening a session is one round trip on an open stream; a server that queues it says so within this. */
+export const OPEN_TIMEOUT_MS = 10 * second
+/** A server answers `Rewind` within 1 s whether or not the next one answered it; the rest is for the link. */
+export const REWIND_TIMEOUT_MS = 3 * second
+/** How long a closing session waits for the server's last counts; nothing depends on them but figures. */
+export const CLOSE_TIMEOUT_MS = 1 * second
+/** `info` is one round trip and one small message. */
+export const INFO_TIMEOUT_MS = 10 * second
+/** An Info holds addresses and a few numbers. */
+export const MAX_INFO_BYTES = 64 * KiB
+
+/** `--verify auto` sends a copy instead of a digest up to this size: as much as one fragment, which delays nothing. */
+export const AUTO_COPY_BYTES = 64 * KiB
+/** Memory for kept inputs is taken in pieces of this size: a page of a few hundred tokens. */
+export const KEPT_SLAB_BYTES = 1_024 * KiB

@@ -1,0 +1,35 @@
+import { AndthenError, type ErrorOptions } from '../../base/index.ts'
+import type { ErrorMessage, Terminated } from '../../wire/index.ts'
+
+/** A server refused or failed; the code is the server's own (`BUSY`, `MODEL_MISMATCH`, `GONE`, ...). */
+export class RemoteError extends AndthenError {
+  override readonly name = 'RemoteError'
+  constructor(peer: string, error: ErrorMessage) {
+    const { retryAfterMs, lengths } = error
+    super(error.code === '' ? 'REMOTE' : error.code, `peer ${peer}: ${error.message}`, {
+      retryable: error.retryable,
+      details: { peer, ...(retryAfterMs > 0 && { retryAfterMs }), ...(lengths !== null && { lengths }) }
+    })
+  }
+}
+
+/** The server ended the session; `reason` is one of the protocol's (`IDLE`, `PRESSURE`, `DRAIN`, ...). */
+export class SessionTerminatedError extends AndthenError {
+  override readonly name = 'SessionTerminatedError'
+  readonly reason: string
+  constructor(peer: string, { reason, resumable }: Pick<Terminated, 'reason' | 'resumable'>) {
+    super('SESSION_TERMINATED', `peer ${peer} ended the session: ${reason}`, {
+      retryable: true,
+      details: { peer, reason, resumable }
+    })
+    this.reason = reason
+  }
+}
+
+/** A server broke the protocol, or contradicts itself: what it says next is worth nothing. */
+export class ServerFaultError extends AndthenError {
+  override readonly name = 'ServerFaultError'
+  constructor(peer: string, what: string, options: ErrorOptions = {}) {
+    super('SERVER_FAULT', `peer ${peer} ${what}`, { ...options, details: { peer, ...options.details } })
+  }
+}

@@ -1,0 +1,290 @@
+import type { AndthenError } from '../../base/index.ts'
+import { type Digester, equalBytes, type Mismatch, type Output, type WantName } from '../../wire/index.ts'
+import { AUTO_COPY_BYTES } from './constants.ts'
+import { ServerFaultError } from './errors.ts'
+import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, StepRequest } from './pass-types.ts'
+
+/** One pass at one server. */
+interface Stop {
+  requested: boolean
+  header: Output | null
+  tensor: Uint8Array | null
+  /** How the server's input was proven. */
+  proof: 'none' | 'digest' | 'bytes'
+  /** The server has no input and asked for the client's. */
+  needsCopy: boolean
+}
+
+interface Pass extends PassInput {
+  readonly step: number
+  readonly inputDigest: Uint8Array
+  readonly stops: Stop[]
+  emitted: boolean
+}
+
+/**
+ * The passes of one epoch through a chain of servers: what to ask of whom, what to prove to whom, what counts. Several
+ * passes may be under way. Events in, effects out; no sockets, no timers.
+ *
+ *     input ──▶ [server 1] ──▶ [server 2] ──▶ [server 3] ──▶ emit ──▶ retire
+ *                 │ header, tensor  ▲ pushed: Verify or copy, once the digests chain up to here
+ *                 ▼                 │ relayed: the step with the tensor
+ *               client ─────────────┘
+ *
+ * A relayed edge and a pushed one differ only in what the server behind it is sent, so a route may mix both.
+ *
+ * Invariants, checked over all interleavings by its tests: passes are emitted in order, each once, and only when every
+ * input equals the output before it; every pushed input is proven once; nothing is proven beyond a break.
+ */
+export class Passes {
+  readonly #init: PassesInit
+  readonly #digest: Digester
+  readonly #passes: Pass[] = []
+  #nextStep = 0
+  #over = false
+
+  constructor(components: { digest: Digester }, init: PassesInit) {
+    this.#digest = components.digest
+    this.#init = init
+  }
+
+  /** Passes that are not retired, the oldest first. */
+  get underWay(): readonly { readonly step: number; readonly emitted: boolean }[] {
+    return this.#passes
+  }
+
+  /** Of the oldest pass that is not emitted: the first server whose output is missing, or null where none is. */
+  get waitingFor(): { readonly step: number; readonly server: number } | null {
+    const pass = this.#passes.find(({ emitted }) => !emitted)
+    if (pass === undefined) return null
+    const server = pass.stops.findIndex(stop => stop.header === null)
+    return { step: pass.step, server: server === -1 ? pass.stops.length - 1 : server }
+  }
+
+  /** Begins the next pass. Its step number is the count of those before it. */
+  start(input: PassInput): PassEffect[] {
+    if (this.#over) return []
+    const inputDigest = this.#digest({ boundary: this.#server(0).from, ...input }, input.input)
+    const stops = this.#init.servers.map(
+      (): Stop => ({ requested: false, header: null, tensor: null, proof: 'none', needsCopy: false })
+    )
+    const pass: Pass = { ...input, step: this.#nextStep++, inputDigest, stops, emitted: false }
+    this.#passes.push(pass)
+    const effects: PassEffect[] = []
+    for (const [server, stop] of stops.entries()) {
+      if (server > 0 && !this.#server(server).pushed) continue
+      if (server === 0) stop.proof = 'bytes'
+      stop.requested = true
+      effects.push({
+        kind: 'step',
+        server,
+        request: this.#request(pass, server),
+        bytes: server === 0 ? pass.input : null
+      })
+    }
+    return effects
+  }
+
+  /**
+   * Bytes of tensor that a server owes for a step, or null where this output is none that is waited for: a repeat, or of
+   * a pass long done.
+   */
+  expects(
+    server: number,
+    step: number
+  ): { readonly bytes: number; readonly position: number; readonly n: number } | null {
+    const pass = this.#find(step)
+    const stop = pass?.stops[server]
+    if (this.#over || pass === undefined || stop === undefined || !stop.requested || stop.header !== null) return null
+    return { ...this.#outputOf(pass, server), bytes: this.#outputOf(pass, server).n * this.#init.rowBytes }
+  }
+
+  /** An output's header came, with `bytes` of tensor to follow. */
+  onOutput(server: number, output: Output, bytes: number): PassEffect[] {
+    const expected = this.expects(server, output.step)
+    const pass = this.#find(output.step)
+    const stop = pass?.stops[server]
+    if (expected === null || pass === undefined || stop === undefined) return []
+    const { n, position } = output
+    if (n !== expected.n && bytes > 0)
+      return this.#blame(server, `answered step ${output.step} with ${n} tokens, not ${expected.n}`)
+    if (position !== expected.position && bytes > 0)
+      return this.#blame(server, `answered step ${output.step} for position ${position}, not ${expected.position}`)
+    if (bytes !== expected.bytes)
+      return this.#blame(server, `answered step ${output.step} with ${bytes} bytes, not ${expected.bytes}`)
+    stop.header = output
+    return this.#advance(pass)
+  }
+
+  /** The tensor of an output is whole. */
+  onTensor(server: number, output: Output, tensor: Uint8Array): PassEffect[] {
+    const pass = this.#find(output.step)
+    const stop = pass?.stops[server]
+    if (this.#over || pass === undefined || stop?.header !== output) return []
+    const { to } = this.#server(server)
+    const digest = this.#digest({ boundary: to, ...this.#outputOf(pass, server) }, tensor)
+    if (!equalBytes(digest, output.outputDigest))
+      return this.#blame(server, `sent other hidden states than the digest of step ${output.step} says`)
+    stop.tensor = tensor
+    return this.#advance(pass)
+  }
+
+  onNeedCopy(server: number, step: number): PassEffect[] {
+    const pass = this.#find(step)
+    const stop = pass?.stops[server]
+    if (this.#over || pass === undefined || stop === undefined) return []
+    stop.needsCopy = true
+    return this.#advance(pass)
+  }
+
+  onMismatch(server: number, mismatch: Mismatch): PassEffect[] {
+    if (this.#over) return []
+    if (!this.#server(server).pushed) return this.#blame(server, 'reports a mismatch though nothing was pushed to it')
+    const output = this.#find(mismatch.step)?.stops[server - 1]?.header ?? null
+    const { step } = mismatch
+    return this.#fail({ kind: 'mismatch', upstream: server - 1, downstream: server, step, output, mismatch })
+  }
+
+  /** A server failed in a way that is seen elsewhere: its stream ended, it refused a step, it is too late. */
+  onServerFailed(server: number, error: AndthenError): PassEffect[] {
+    return this.#over ? [] : this.#fail({ kind: 'server', server, error })
+  }
+
+  /** Walks the chain from the client's own input as far as the digests chain, and does what has become possible. */
+  #advance(pass: Pass): PassEffect[] {
+    const effects: PassEffect[] = []
+    let expected = pass.inputDigest
+    for (const [server, stop] of pass.stops.entries()) {
+      const upstream = pass.stops[server - 1]
+      if (upstream !== undefined) this.#feed(pass, server, upstream, effects)
+      if (stop.header === null) break
+      if (!equalBytes(stop.header.inputDigest, expected)) return [...effects, ...this.#onBreak(pass, server, expected)]
+      expected = stop.header.outputDigest
+    }
+    this.#settle(effects)
+    return effects
+  }
+
+  /** Gives a server its input, or the proof of it; the digests chain up to the server before it. */
+  #feed(pass: Pass, server: number, upstream: Stop, effects: PassEffect[]): void {
+    const stop = pass.stops[server]
+    const { header, tensor } = upstream
+    if (stop === undefined || header === null || stop.proof === 'bytes') return
+    const how = this.#proofFor(server, stop, header, tensor)
+    if (how === 'bytes' && tensor !== null) {
+      stop.requested = true
+      effects.push({ kind: 'step', server, request: this.#request(pass, server), bytes: tensor })
+      stop.proof = 'bytes'
+    } else if (how === 'digest' && stop.proof === 'none') {
+      effects.push({ kind: 'verify', server, step: pass.step, digest: header.outputDigest })
+      stop.proof = 'digest'
+    }
+  }
+
+  /** `bytes` waits for the tensor. */
+  #proofFor(server: number, stop: Stop, upstream: Output, tensor: Uint8Array | null): 'bytes' | 'digest' | 'none' {
+    const { pushed, pushKey } = this.#server(server)
+    if (!pushed || stop.needsCopy || !equalBytes(upstream.pushed, pushKey)) return 'bytes'
+    if (stop.proof !== 'none') return 'none'
+    switch (this.#init.verify) {
+      case 'copy':
+        return 'bytes'
+      case 'digest':
+        return 'digest'
+      case 'none':
+        return 'none'
+      case 'auto':
+        if (upstream.n * this.#init.rowBytes > AUTO_COPY_BYTES) return 'digest'
+        return tensor === null || this.#init.uplinkIdle(server) ? 'bytes' : 'digest'
+    }
+  }
+
+  /** The server used another input than the one before it computed, or than the client sent. */
+  #onBreak(pass: Pass, server: number, expected: Uint8Array): PassEffect[] {
+    const stop = pass.stops[server]
+    if (stop?.header == null || !stop.header.usedPush || !this.#server(server).pushed)
+      return this.#blame(server, `used another input in step ${pass.step} than it was sent`)
+    // Told what it should have been, the server shows the receipt that came with the push.
+    const effects: PassEffect[] = []
+    if (stop.proof === 'none') effects.push({ kind: 'verify', server, step: pass.step, digest: expected })
+    const output = pass.stops[server - 1]?.header ?? null
+    const fault: Fault = {
+      kind: 'mismatch',
+      upstream: server - 1,
+      downstream: server,
+      step: pass.step,
+      output,
+      mismatch: null
+    }
+    return [...effects, ...this.#fail(fault)]
+  }
+
+  /** Emits and retires passes, in order. */
+  #settle(effects: PassEffect[]): void {
+    for (const pass of this.#passes) {
+      if (!pass.emitted && !this.#isResultThere(pass)) break
+      if (pass.emitted) continue
+      pass.emitted = true
+      effects.push({ kind: 'emit', step: pass.step, tensor: pass.stops.at(-1)?.tensor ?? null })
+    }
+    for (let pass = this.#passes[0]; pass !== undefined && this.#isDone(pass); pass = this.#passes[0]) {
+      this.#passes.shift()
+      effects.push({ kind: 'retire', step: pass.step })
+    }
+  }
+
+  #isResultThere(pass: Pass): boolean {
+    const last = pass.stops.at(-1)
+    if (last?.header == null || (pass.want === 'last' && last.tensor === null)) return false
+    return this.#init.verify === 'none' || this.#isChained(pass)
+  }
+
+  #isDone(pass: Pass): boolean {
+    const tensorsThere = pass.stops.every((stop, i) => stop.tensor !== null || this.#want(pass, i) === 'none')
+    return pass.emitted && tensorsThere && this.#isChained(pass)
+  }
+
+  /** Every header is there; that they chain was seen when each came. */
+  #isChained(pass: Pass): boolean {
+    return pass.stops.every(stop => stop.header !== null)
+  }
+
+  #blame(server: number, what: string): PassEffect[] {
+    return this.#fail({ kind: 'server', server, error: new ServerFaultError(this.#server(server).peerId, what) })
+  }
+
+  #fail(fault: Fault): PassEffect[] {
+    this.#over = true
+    return [{ kind: 'fault', fault }]
+  }
+
+  #find(step: number): Pass | undefined {
+    return this.#passes.find(pass => pass.step === step)
+  }
+
+  #server(server: number): ChainServer {
+    const found = this.#init.servers[server]
+    if (found === undefined) throw new RangeError(`server ${server} of ${this.#init.servers.length}`)
+    return found
+  }
+
+  #want(pass: Pass, server: number): WantName {
+    return server < this.#init.servers.length - 1 ? 'tensor' : pass.want
+  }
+
+  #request(pass: Pass, server: number): StepRequest {
+    return { step: pass.step, position: pass.position, n: pass.n, want: this.#want(pass, server) }
+  }
+
+  /** Which tokens a server's output holds. */
+  #outputOf(pass: Pass, server: number): { position: number; n: number } {
+    switch (this.#want(pass, server)) {
+      case 'tensor':
+        return { position: pass.position, n: pass.n }
+      case 'last':
+        return { position: pass.position + pass.n - 1, n: 1 }
+      case 'none':
+        return { position: pass.position, n: 0 }
+    }
+  }
+}
