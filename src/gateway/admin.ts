@@ -1,0 +1,109 @@
+import { type FastifyInstance, fastify } from 'fastify'
+import { AndthenError, type Logger, toAndthenError, UsageError } from '../base/index.ts'
+import { demandOwnHost, demandToken, isLoopback } from './access.ts'
+import { AdminError } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+
+export interface AdminInit {
+  /** An address or name to listen on. */
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Wanted from every caller; needed where `host` is not a loopback address. */
+  readonly token?: string
+  readonly logger: Logger
+}
+
+/** What the server tells, asked at each request. */
+export interface AdminSources {
+  /** Whether sessions are taken: false before the span is loaded, and while draining. */
+  ready(): boolean
+  info(): object
+  sessions(): readonly object[]
+  /** Ends a session. False where there is none of that id. */
+  deleteSession(id: string): Promise<boolean>
+  readonly metrics: Pick<Metrics, 'exposition'>
+}
+
+export interface Admin {
+  /** `http://HOST:PORT`. */
+  readonly address: string
+  close(): Promise<void>
+}
+
+/**
+ * The node's own HTTP server, for its operator: `GET /metrics`, `/healthz`, `/readyz`, `/info`, `/sessions`, and
+ * `DELETE /sessions/ID`.
+ *
+ * @throws UsageError for an address beyond loopback without a token; AdminError ADMIN_ADDRESS where it cannot listen
+ */
+export async function createAdmin(init: AdminInit, sources: AdminSources): Promise<Admin> {
+  if (init.token === undefined && !isLoopback(init.host)) {
+    throw new UsageError(`the admin server on ${init.host} can be reached by others: give it a token, or use 127.0.0.1`)
+  }
+  // Connections that are kept alive are ended by close(), which else waits for them.
+  const server = fastify({ forceCloseConnections: true, bodyLimit: 1024 })
+  guard(server, init)
+  answerErrors(server, init.logger)
+  routes(server, sources)
+  return { address: await listen(server, init), close: () => server.close() }
+}
+
+function guard(server: FastifyInstance, { host, token }: AdminInit): void {
+  server.addHook('onRequest', async request => {
+    demandOwnHost(request.headers.host, host)
+    if (token !== undefined) demandToken(request.headers.authorization, token)
+  })
+}
+
+function routes(server: FastifyInstance, sources: AdminSources): void {
+  server.get('/healthz', async () => ({ status: 'ok' }))
+  server.get('/readyz', async (_, reply) => {
+    const ready = sources.ready()
+    return reply.code(ready ? 200 : 503).send({ ready })
+  })
+  server.get('/info', async () => sources.info())
+  server.get('/sessions', async () => ({ sessions: sources.sessions() }))
+  server.get('/metrics', async (_, reply) => {
+    const { contentType, text } = await sources.metrics.exposition()
+    return reply.header('content-type', contentType).send(text)
+  })
+  server.delete<{ Params: { id: string } }>('/sessions/:id', async (request, reply) => {
+    const { id } = request.params
+    if (!(await sources.deleteSession(id))) throw new AdminError('NOT_FOUND', 404, `there is no session ${id}`)
+    return reply.code(204).send()
+  })
+}
+
+function answerErrors(server: FastifyInstance, logger: Logger): void {
+  server.setNotFoundHandler(request => {
+    throw new AdminError('NOT_FOUND', 404, `there is no ${request.method} ${request.url}`)
+  })
+  server.setErrorHandler((thrown: unknown, request, reply) => {
+    const error = answerable(thrown)
+    const status = error instanceof AdminError ? error.status : 500
+    if (status === 500) logger.error({ code: error.code, url: request.url }, error.message)
+    const { code, message, retryable, details } = error
+    return reply.code(status).send({ error: { code, message, retryable, details } })
+  })
+}
+
+/** What Fastify itself refuses, such as a malformed URL, has a status of its own. */
+function answerable(thrown: unknown): AndthenError {
+  const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
+  const refused = !(thrown instanceof AndthenError) && status >= 400 && status < 500
+  const error = toAndthenError(thrown)
+  return refused ? new AdminError('BAD_REQUEST', status, error.message, { cause: thrown }) : error
+}
+
+async function listen(server: FastifyInstance, { host, port }: AdminInit): Promise<string> {
+  try {
+    return await server.listen({ host, port })
+  } catch (cause) {
+    await server.close()
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new AdminError('ADMIN_ADDRESS', 500, `the admin server cannot listen on ${host}:${port}: ${reason}`, {
+      cause
+    })
+  }
+}
