@@ -5,7 +5,7 @@ import type { Tokenizer } from './tokenizer/tokenizer.ts'
 
 /** A model's folder whose configuration and headers were read and fit each other. Weights are read when asked for. */
 export interface Model {
-  /** Absolute path; ONNX graphs name files relative to it. */
+  /** Absolute path with symbolic links resolved. */
   readonly folder: string
   /** The folder's last part: for people, never compared. */
   readonly name: string

@@ -24,11 +24,6 @@ export interface RandomModelInit {
   readonly tiedHead?: boolean
   /** @default 'F32' */
   readonly dtype?: StoredDtype
-  /**
-   * `name` is the order of Hugging Face's files, which parts query, key and value; `layer` keeps them side by side.
-   * @default 'name'
-   */
-  readonly order?: 'name' | 'layer'
   /** @default 1 */
   readonly seed?: number
 }
@@ -61,7 +56,6 @@ export async function writeRandomModel(folder: string, init: RandomModelInit): P
   const path = join(folder, 'config.json')
   await writeFile(path, `${JSON.stringify(config, null, 2)}\n`)
   const needs = neededTensors(config, path)
-  if ((init.order ?? 'name') === 'name') needs.sort((a, b) => (a.name < b.name ? -1 : 1))
   const seed = init.seed ?? 1
   await writeSafetensors(
     join(folder, 'model.safetensors'),
@@ -74,13 +68,15 @@ export async function writeRandomModel(folder: string, init: RandomModelInit): P
   )
 }
 
+/** In the order of Hugging Face's files, by name, which parts query, key and value. */
 function neededTensors(config: object, path: string): TensorNeed[] {
   const spec = specOf(config, path)
   const architecture = architectureOf(spec)
   const needs = [...architecture.embedNeeds(spec)]
   for (let block = 0; block < spec.blocks; block++) needs.push(...architecture.blockNeeds(spec, block))
   needs.push(...architecture.headNeeds(spec))
-  return [...new Map(needs.map(need => [need.name, need])).values()]
+  const distinct = [...new Map(needs.map(need => [need.name, need])).values()]
+  return distinct.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Uniform with the deviation that keeps hidden states of order one; vectors vary around one, as norms do. */

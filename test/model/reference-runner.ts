@@ -38,10 +38,18 @@ export class ReferenceRunner {
     return new ReferenceRunner(await session(buildEmbedGraph(model)), spans, await session(buildHeadGraph(model)))
   }
 
+  /** Each prompt's hidden states for one more token, all decoded in one run over rows of different lengths. */
+  static async decodeBatch(model: Model, prompts: readonly (readonly number[])[], id: number): Promise<Float32Array[]> {
+    const graph = buildSpanGraph(model, { from: 0, to: model.spec.blocks }, { maxLength: 64 })
+    const embed = await session(buildEmbedGraph(model))
+    const span = new Span(graph, await session(graph), prompts.length)
+    for (const [row, ids] of prompts.entries()) await span.run(await embedIds(embed, ids), ids.length, row)
+    return span.decode(await embedIds(embed, [id]))
+  }
+
   /** The last token's hidden states after each span, and its logits. */
   async run(ids: readonly number[]): Promise<{ hidden: Float32Array[]; logits: Float32Array }> {
-    const feeds = { token_ids: new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [ids.length]) }
-    let hidden = (await this.#embed.run(feeds))['hidden']!.data as Float32Array
+    let hidden = await embedIds(this.#embed, ids)
     const last: Float32Array[] = []
     for (const span of this.#spans) {
       hidden = await span.run(hidden, ids.length)
@@ -61,38 +69,71 @@ export class ReferenceRunner {
   }
 }
 
+async function embedIds(embed: ort.InferenceSession, ids: readonly number[]): Promise<Float32Array> {
+  const outputs = await embed.run({ token_ids: new ort.Tensor('int64', BigInt64Array.from(ids, BigInt), [ids.length]) })
+  return outputs['hidden']!.data as Float32Array
+}
+
+/** A span with the KV slabs of some rows, which runs share in place. */
 class Span {
   readonly #graph: SpanGraph
   readonly #session: ort.InferenceSession
-  readonly #cache: Record<string, ort.Tensor>
-  #length = 0
+  readonly #slabs = new Map<string, Float32Array>()
+  readonly #lengths: number[]
 
-  constructor(graph: SpanGraph, session: ort.InferenceSession) {
+  constructor(graph: SpanGraph, session: ort.InferenceSession, rows = 1) {
     this.#graph = graph
     this.#session = session
-    this.#cache = {}
+    this.#lengths = Array<number>(rows).fill(0)
     for (const { pastKey, pastValue, heads, headDim } of graph.kv) {
-      const capacity = graph.maxLength + 1
       for (const name of [pastKey, pastValue]) {
-        const data = new Float32Array(heads * capacity * headDim)
-        this.#cache[name] = new ort.Tensor('float32', data, [1, heads, capacity, headDim])
+        this.#slabs.set(name, new Float32Array(rows * heads * (graph.maxLength + 1) * headDim))
       }
     }
   }
 
-  async run(hidden: Float32Array, tokens: number): Promise<Float32Array> {
-    this.#length += tokens
+  /** Tokens of one row. */
+  async run(hidden: Float32Array, tokens: number, row = 0): Promise<Float32Array> {
+    this.#lengths[row]! += tokens
+    return this.#run(hidden, tokens, row, 1)
+  }
+
+  /** The same hidden states as the next token of every row. */
+  async decode(hidden: Float32Array): Promise<Float32Array[]> {
+    const rows = this.#lengths.length
+    const batch = new Float32Array(rows * hidden.length)
+    for (let row = 0; row < rows; row++) {
+      batch.set(hidden, row * hidden.length)
+      this.#lengths[row]! += 1
+    }
+    const out = await this.#run(batch, 1, 0, rows)
+    return this.#lengths.map((_, row) => out.subarray(row * hidden.length, (row + 1) * hidden.length))
+  }
+
+  async #run(hidden: Float32Array, tokens: number, row: number, rows: number): Promise<Float32Array> {
+    const { kv, maxLength, hiddenSize } = this.#graph
+    const lengths = this.#lengths.slice(row, row + rows)
+    const past: Record<string, ort.Tensor> = {}
     const fetches: Record<string, ort.Tensor | null> = { hidden_out: null }
-    for (const layer of this.#graph.kv) {
-      fetches[layer.presentKey] = this.#cache[layer.pastKey]!
-      fetches[layer.presentValue] = this.#cache[layer.pastValue]!
+    for (const { pastKey, pastValue, presentKey, presentValue, heads, headDim } of kv) {
+      const stride = heads * (maxLength + 1) * headDim
+      const view = (name: string) => {
+        const data = this.#slabs.get(name)!.subarray(row * stride, (row + rows) * stride)
+        return new ort.Tensor('float32', data, [rows, heads, maxLength + 1, headDim])
+      }
+      past[pastKey] = fetches[presentKey] = view(pastKey)
+      past[pastValue] = fetches[presentValue] = view(pastValue)
     }
     const outputs = await this.#session.run(
       {
-        hidden: new ort.Tensor('float32', hidden, [1, tokens, this.#graph.hiddenSize]),
-        seqlens_k: new ort.Tensor('int32', Int32Array.of(this.#length - 1), [1]),
-        total_sequence_length: new ort.Tensor('int32', Int32Array.of(this.#length), []),
-        ...this.#cache
+        hidden: new ort.Tensor('float32', hidden, [rows, tokens, hiddenSize]),
+        seqlens_k: new ort.Tensor(
+          'int32',
+          Int32Array.from(lengths, length => length - 1),
+          [rows]
+        ),
+        total_sequence_length: new ort.Tensor('int32', Int32Array.of(Math.max(...lengths)), []),
+        ...past
       },
       fetches
     )

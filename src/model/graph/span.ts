@@ -14,13 +14,13 @@ export interface SpanGraphInit {
 
 /** Blocks `from` to `to` as one graph. */
 export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphInit): SpanGraph {
-  const { spec, tensors, folder } = model
+  const { spec, tensors } = model
   if (!(range.from >= 0 && range.from < range.to && range.to <= spec.blocks)) {
     throw new UsageError(`blocks ${range.from}-${range.to} are not in the model, which has 0-${spec.blocks}`)
   }
   const architecture = architectureOf(spec)
   const graph = new GraphBuilder(`blocks ${range.from}-${range.to}`)
-  const weights = new Weights(graph, tensors, folder)
+  const weights = new Weights(graph, tensors)
   let hidden: Residual = {
     stream: graph.input('hidden', 'float32', ['batch', 'tokens', spec.hiddenSize]),
     branch: null
@@ -40,7 +40,7 @@ export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphI
   }
   return {
     bytes: graph.build(),
-    folder,
+    folder: weights.folder,
     weightBytes: weights.loadedBytes,
     blocks: range,
     hiddenSize: spec.hiddenSize,

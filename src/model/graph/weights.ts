@@ -1,7 +1,7 @@
 import { relative, sep } from 'node:path'
 import type { GraphBuilder, OnnxType } from '../onnx/builder.ts'
 import { requireTensor, type TensorNeed, type WeightTensor } from '../needs.ts'
-import { elementCount, type TensorIndex } from '../safetensors/tensors.ts'
+import { commonFolder, elementCount, type TensorIndex } from '../safetensors/tensors.ts'
 import type { StoredDtype } from '../types.ts'
 
 const onnxTypes: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
@@ -16,15 +16,15 @@ const computeBytes = 4
 export class Weights {
   readonly #graph: GraphBuilder
   readonly #tensors: TensorIndex
-  readonly #folder: string
+  /** Absolute path that the locations of external data are relative to. */
+  readonly folder: string
   readonly #loaded = new Map<string, string>()
   #loadedBytes = 0
 
-  /** @param folder absolute path that external data locations are relative to */
-  constructor(graph: GraphBuilder, tensors: TensorIndex, folder: string) {
+  constructor(graph: GraphBuilder, tensors: TensorIndex) {
     this.#graph = graph
     this.#tensors = tensors
-    this.#folder = folder
+    this.folder = commonFolder(tensors)
   }
 
   /** Bytes of the weights used so far, once loaded. */
@@ -73,7 +73,7 @@ export class Weights {
 
   #external(name: string, first: WeightTensor, shape: readonly number[], byteLength: number): string {
     return this.#graph.external(name, onnxTypes[first.dtype], shape, {
-      location: relative(this.#folder, first.file).split(sep).join('/'),
+      location: relative(this.folder, first.file).split(sep).join('/'),
       offset: first.offset,
       byteLength
     })
