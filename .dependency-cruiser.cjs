@@ -7,7 +7,7 @@ const order = rooms.map((room, i) => ({
   comment: `${room}/ imports only rooms below it: ${rooms.slice(0, i).join(', ') || 'none'}`,
   severity: 'error',
   from: { path: `^src/${room}/` },
-  to: { path: `^src/(${[...rooms.slice(i + 1), 'index[.]ts'].join('|')})` }
+  to: { path: `^src/(${[...rooms.slice(i + 1).map(later => `${later}/`), 'index[.]ts'].join('|')})` }
 }))
 
 /** A package that only some rooms may import. */

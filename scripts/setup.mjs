@@ -12,7 +12,7 @@ export function setUp() {
 }
 
 /** Compiles src/ to dist/ where a source is newer. */
-export function build() {
+function build() {
   if (buildIsStale())
     step('compiling', [process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']])
 }

@@ -7,7 +7,7 @@ export const exitStatus = { done: 0, failed: 1, usage: 2, interrupted: 130 } as 
 /** Codes that mean the caller asked for something that cannot be, rather than that something failed. */
 const callersMistake: ReadonlySet<string> = new Set(['USAGE', 'NOT_AVAILABLE'])
 
-export function statusOf(error: AndthenError): number {
+function statusOf(error: AndthenError): number {
   if (callersMistake.has(error.code)) return exitStatus.usage
   return error.code === 'CANCELLED' ? exitStatus.interrupted : exitStatus.failed
 }
