@@ -13,3 +13,14 @@ export { interleave, type Trial } from './order.ts'
 export { type ReadyEvent, type ServerInit, ServerProcess, startServers } from './processes.ts'
 export { createRng, type Rng } from './rng.ts'
 export { bootstrapInterval, type Interval, mean, percentile, type Summary, summarize } from './statistics.ts'
+export { describeMachine, type Machine, type Versions, versions } from './machine.ts'
+export { plotSteps } from './plot.ts'
+export {
+  type BenchReport,
+  createReport,
+  type LinkReport,
+  relayCongestionControl,
+  type VariantResult
+} from './report.ts'
+export { type RunSamples, SamplesFile } from './samples.ts'
+export { formatTable } from './table.ts'

@@ -1,0 +1,77 @@
+import { type LinkMeasurement } from './lab/measure.ts'
+import type { LinkShape } from './lab/shape.ts'
+import { describeMachine, type Machine, type Versions, versions } from './machine.ts'
+import type { Interval, Summary } from './statistics.ts'
+
+/** How the machines of a benchmark are joined. */
+export interface LinkReport {
+  /** `relay`: the user-space relay; `tun`: a kernel device; `none`: whatever is there. */
+  kind: 'relay' | 'tun' | 'none'
+  /** What was asked for, each way. */
+  nominal: LinkShape
+  /** Bare TCP echoes through the same shaper, before the runs and after them. */
+  measured: { before: LinkMeasurement; after: LinkMeasurement } | null
+  congestionControl: string
+}
+
+/** Said wherever figures came by way of the user-space relay. */
+export const relayCongestionControl = 'hidden by the user-space relay'
+
+/** One variant: all its runs together. Milliseconds and bytes. */
+export interface VariantResult {
+  route: string
+  verify: string
+  /** Runs that were tried. */
+  runs: number
+  /** Of them, those that failed: they are in no figure but this one. */
+  failed: number
+  /** One pass of one decode step through the chain. */
+  stepMs: Summary
+  /** Gaps between a run's tokens, from its second one on. */
+  msPerToken: Summary
+  /** 95% interval of `stepMs.mean` over runs; null for fewer than two that succeeded. */
+  ci95: Interval | null
+  /** Least time of a step by push over these servers; null where it was not measured. */
+  floorMs: number | null
+  /** `stepMs.mean / floorMs`. */
+  floorRatio: number | null
+  /** The same for the route that was used. */
+  routeFloorMs: number | null
+  /** At the client, a run. */
+  bytesUp: number | null
+  bytesDown: number | null
+  /** Share of the server-steps after each run's first that used what was pushed; null where nothing is pushed. */
+  pushesUsed: number | null
+}
+
+export interface BenchReport {
+  schema: 'andthen.bench/1'
+  command: string
+  seed: number
+  /** ISO 8601. */
+  startedAt: string
+  versions: Versions
+  machine: Machine
+  model: { id: string; digest: string; weights: string; wire: string }
+  /** Whether client and servers read one machine's clock. */
+  clock: 'shared' | 'independent'
+  link: LinkReport
+  results: VariantResult[]
+}
+
+/** The report of this machine and these versions. */
+export function createReport(findings: Omit<BenchReport, 'schema' | 'versions' | 'machine'>): BenchReport {
+  const { command, seed, startedAt, model, clock, link, results } = findings
+  return {
+    schema: 'andthen.bench/1',
+    command,
+    seed,
+    startedAt,
+    versions: versions(),
+    machine: describeMachine(),
+    model,
+    clock,
+    link,
+    results
+  }
+}
