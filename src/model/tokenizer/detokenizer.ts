@@ -4,12 +4,15 @@ import type { Tokenizer } from './tokenizer.ts'
 const replacement = '\ufffd'
 const longestUnfinished = 3
 
+/** Ids that are decoded again with each new one, at most, and how many are left when there are more. */
+const longestWindow = 16
+const shortestWindow = 8
+
 /**
  * Token ids to text as they come. A character whose bytes are spread over several tokens is held back until it is
  * whole, so what was emitted never changes; concatenated it equals `decode` of all ids.
  *
- * Decoding is not compositional (some decoders drop a leading space), so a window of the last ids is decoded again: it
- * begins where the text was last whole, one token before the new ones.
+ * Some decoders drop a leading space, so ids are not decoded one by one but in a window that begins before them.
  */
 export class DetokenizerStream {
   readonly #tokenizer: Pick<Tokenizer, 'decode'>
@@ -23,13 +26,12 @@ export class DetokenizerStream {
 
   /** The text that is certain after this token; may be empty. */
   push(id: number): string {
-    const start = this.#window.length
     this.#window.push(id)
     const text = this.#tokenizer.decode(this.#window)
-    const whole = wholeLength(text)
-    const out = text.slice(this.#emitted, whole)
-    this.#emitted = Math.max(this.#emitted, whole)
-    if (whole === text.length && this.#emitted === text.length) this.#shrink(start)
+    const certain = Math.max(this.#emitted, certainLength(text))
+    const out = text.slice(this.#emitted, certain)
+    this.#emitted = certain
+    if (this.#window.length > longestWindow) this.#shrink(text.length - certain)
     return out
   }
 
@@ -41,18 +43,21 @@ export class DetokenizerStream {
     return out
   }
 
-  /** Keeps the ids from `start` on, when they are a whole text of their own, as context for what follows. */
-  #shrink(start: number): void {
-    if (start === 0) return
-    const kept = this.#window.slice(start)
-    const text = this.#tokenizer.decode(kept)
-    if (text === '' || text.includes(replacement)) return
+  /**
+   * Forgets the first ids. Where a decoder stands within a character depends on the last three bytes alone; each
+   * character of text stands for a byte or more, so ids that give four characters are context enough.
+   */
+  #shrink(held: number): void {
+    const kept = this.#window.slice(-shortestWindow)
+    const { length } = this.#tokenizer.decode(kept)
+    if (length <= longestUnfinished) return
     this.#window = kept
-    this.#emitted = text.length
+    this.#emitted = length - held
   }
 }
 
-function wholeLength(text: string): number {
+/** Characters before those at the end that a later token may yet change. */
+function certainLength(text: string): number {
   let length = text.length
   while (text.length - length < longestUnfinished && text.endsWith(replacement, length)) length--
   return length
