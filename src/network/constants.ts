@@ -19,12 +19,21 @@ export const KEEP_ALIVE_MS = 15 * second
 export const TCP_KEEP_ALIVE_MS = 1 * minute
 
 /**
- * Bytes in flight on one stream: 16 MiB keep a link of 1 Gbit/s and 125 ms full. Every stream starts at yamux's fixed
- * 256 KiB and is granted the rest as soon as both ends know it.
+ * Bytes in flight on one stream: 16 MiB keep a link of 1 Gbit/s and 125 ms full. yamux starts every stream at
+ * 256 KiB; the rest is granted when it opens.
  */
 export const MAX_STREAM_WINDOW_BYTES = 16 * MiB
-/** What a socket buffers before `send` returns false. Node's own 16 KiB would make every tensor wait for a drain. */
-export const SOCKET_HIGH_WATER_BYTES = 1 * MiB
+/** Of one stream at a time, so that others get a turn; as large as noise's largest message takes. */
+export const MAX_FRAME_BYTES = 65_519 - 12
+/** What a connection may hold of a frame that is not complete; yamux elsewhere sends up to a window of 256 KiB at once. */
+export const MAX_INBOUND_FRAME_BYTES = 1 * MiB
+/**
+ * What a socket buffers before `send` returns false. Node's own 16 KiB would make every tensor wait for drains; more
+ * than this, and a token waits behind a tensor (21 ms at 100 Mbit/s).
+ */
+export const SOCKET_HIGH_WATER_BYTES = 256 * KiB
+/** Streams of one connection, each way. */
+export const MAX_STREAMS = 1_024
 /** A stream whose peer does not read is reset when this much waits for it. */
 export const MAX_SEND_BUFFER_BYTES = 64 * MiB
 /** A stream that nobody has begun to read may hold one window, no more. */
@@ -42,7 +51,7 @@ export const CONNECTION_IDLE_TIMEOUT_MS = 30 * second
 export const GOAWAY_TIMEOUT_MS = 2 * second
 /** How soon to look again at a connection that was to close while a stream was being negotiated. */
 export const NEGOTIATION_RECHECK_MS = 50
-/** Connections at once, both ways: sockets, and the 16 MiB that each may hold of an unfinished frame. */
+/** Connections at once, both ways: sockets, and what each may hold of an unfinished frame. */
 export const MAX_CONNECTIONS = 512
 export const MAX_DIALS = 64
 /** Streams of one protocol that one peer may have open to us. */

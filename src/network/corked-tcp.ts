@@ -78,6 +78,6 @@ function corkTicks(connection: MultiaddrConnection): MultiaddrConnection {
     }
     return write(...args)
   }
-  socket.write = writeCorked as typeof socket.write
+  socket.write = writeCorked
   return connection
 }

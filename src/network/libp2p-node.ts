@@ -2,14 +2,11 @@ import { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionGater, Libp2p } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import type { TCPOptions } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
   CONNECTION_CLOSE_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
-  MAX_READ_BUFFER_BYTES,
-  MAX_SEND_BUFFER_BYTES,
   OPEN_STREAM_TIMEOUT_MS,
   SOCKET_HIGH_WATER_BYTES,
   TCP_KEEP_ALIVE_MS
@@ -17,6 +14,7 @@ import {
 import { CorkedTcp } from './corked-tcp.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
+import { tunedYamux } from './yamux-tuning.ts'
 
 export interface Libp2pInit {
   readonly identity: Identity
@@ -49,24 +47,15 @@ const tcpOptions: TCPOptions = {
   listenOpts: socketOptions
 }
 
-/** Starts libp2p with what this project needs of it: TCP, noise, yamux and ping. */
-export async function startLibp2p(init: Libp2pInit): Promise<Libp2pNode> {
+/** libp2p with what this project needs of it: TCP, noise, yamux and ping. It does not listen yet. */
+export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   let transport: CorkedTcp | undefined
   const libp2p = await createLibp2p({
     privateKey: privateKeyOf(init.identity),
     addresses: { listen: [...init.listen] },
     transports: [components => (transport = new CorkedTcp(components, tcpOptions))],
     connectionEncrypters: [noise()],
-    streamMuxers: [
-      yamux({
-        maxInboundStreams: 1_024,
-        maxOutboundStreams: 1_024,
-        streamOptions: {
-          maxReadBufferLength: MAX_READ_BUFFER_BYTES,
-          maxWriteBufferLength: MAX_SEND_BUFFER_BYTES
-        }
-      })
-    ],
+    streamMuxers: [tunedYamux()],
     connectionGater: init.gater,
     connectionManager: {
       maxConnections: init.maxConnections,
@@ -85,7 +74,8 @@ export async function startLibp2p(init: Libp2pInit): Promise<Libp2pNode> {
     },
     services: { ping: ping({ maxInboundStreams: 8 }) },
     nodeInfo: { name: 'andthen' },
-    logger: silentLibp2pLog
+    logger: silentLibp2pLog,
+    start: false
   })
   if (transport === undefined) throw new TypeError('libp2p made no transport')
   return { libp2p, transport }

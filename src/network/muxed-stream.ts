@@ -5,6 +5,7 @@ import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
 import { ConnectionLostError } from './errors.ts'
 import type { PeerStream } from './peer-stream.ts'
+import { tuneStream } from './yamux-tuning.ts'
 
 export interface MuxedStreamInit {
   readonly stream: Stream
@@ -49,6 +50,7 @@ export class MuxedStream implements PeerStream {
     })
     counters.streamsOpened++
     counters.streamsOpen++
+    tuneStream(stream)
     stream.addEventListener('message', ({ data }) => {
       if (data instanceof Uint8Array) this.#receive(data)
       else for (const chunk of data) this.#receive(chunk)

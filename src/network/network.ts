@@ -15,7 +15,7 @@ import { ConnectionLostError, ListenError } from './errors.ts'
 import { GOAWAY_PROTOCOL } from './goaway.ts'
 import type { Identity } from './identity.ts'
 import { openError } from './libp2p-errors.ts'
-import { type Libp2pNode, startLibp2p } from './libp2p-node.ts'
+import { type Libp2pNode, createNode } from './libp2p-node.ts'
 import { freeListenAddresses } from './listen.ts'
 import { MuxedStream } from './muxed-stream.ts'
 import { byReach, parsePeerAddress } from './peer-address.ts'
@@ -84,24 +84,18 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const wanted = init.listen ?? []
   const listen = await freeListenAddresses(wanted)
   const announce = (init.announce ?? []).map(address => withPeerId(address, init.identity.peerId))
-  let pool: ConnectionPool | undefined
-  const node = await startLibp2p({
+  const admission = { full: () => false }
+  const node = await createNode({
     identity: init.identity,
     listen,
-    gater: { denyInboundConnection: () => pool?.full ?? false },
+    gater: { denyInboundConnection: () => admission.full() },
     keepAliveMs: init.keepAliveMs ?? KEEP_ALIVE_MS,
     maxConnections: init.maxConnections ?? MAX_CONNECTIONS,
     maxDials: init.maxDials ?? MAX_DIALS
-  }).catch((cause: unknown) => {
-    throw new ListenError(listen.join(', '), cause instanceof Error ? cause.message : String(cause), { cause })
   })
-  for (const [i, address] of listen.entries()) {
-    if (address !== wanted[i])
-      logger.warn({ wanted: wanted[i], listening: address }, 'port taken, listening on the next')
-  }
   const counters = createCounters()
   const clock = init.clock ?? systemClock
-  pool = new ConnectionPool(
+  const pool = new ConnectionPool(
     { libp2p: node.libp2p, clock, logger, counters },
     {
       idleTimeoutMs: init.connectionIdleTimeoutMs ?? CONNECTION_IDLE_TIMEOUT_MS,
@@ -109,8 +103,15 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
       maxDials: init.maxDials ?? MAX_DIALS
     }
   )
+  admission.full = () => pool.full
   const network = new Libp2pNetwork({ node, pool, counters, clock }, { announce })
-  await network.start()
+  await network.start().catch((cause: unknown) => {
+    throw new ListenError(listen.join(', '), cause instanceof Error ? cause.message : String(cause), { cause })
+  })
+  for (const [i, address] of listen.entries()) {
+    if (address !== wanted[i])
+      logger.warn({ wanted: wanted[i], listening: address }, 'port taken, listening on the next')
+  }
   return network
 }
 
@@ -148,6 +149,7 @@ class Libp2pNetwork implements Network {
       },
       { maxInboundStreams: 1 }
     )
+    await node.libp2p.start()
   }
 
   addresses(): string[] {
