@@ -1,4 +1,5 @@
 export type { BindingName } from './binding.ts'
+export { type BareDecode, type BareDecodeInit, loadBareDecode } from './c-api/index.ts'
 export {
   LengthExceededError,
   PositionError,

@@ -1,85 +1,85 @@
-import { type GraphCall, type GraphPlan, type LoadedGraph, rowElements } from '../binding.ts'
-import type { Api } from './api.ts'
+import type { GraphCall, GraphPlan, LoadedGraph } from '../binding.ts'
+import type { Environment } from './environment.ts'
 import type { Pointer } from './functions.ts'
-import type { DeviceMemory } from './memory.ts'
-import { type LayerCache, PreparedWindow } from './prepared.ts'
+import { PreparedWindow } from './prepared.ts'
+import { SlabMemory } from './slab.ts'
 
 /** Windows kept bound. Single rows are what most runs are; wider windows come and go with the sessions. */
 const leastWindows = 64
 
 /** A session with its slab and the windows of it that are bound. */
 export class CApiGraph implements LoadedGraph {
-  readonly #api: Api
+  readonly #environment: Environment
   readonly #session: Pointer
-  readonly #memory: DeviceMemory
   readonly #plan: GraphPlan
+  readonly #slab: SlabMemory
   readonly #runOptions: Pointer
-  readonly #caches: LayerCache[]
   readonly #windows = new Map<number, PreparedWindow>()
   readonly #mostWindows: number
   #inFlight: Promise<void> = Promise.resolve()
-  #closed = false
+  #closed: Promise<void> | undefined
 
-  constructor(api: Api, session: Pointer, memory: DeviceMemory, plan: GraphPlan) {
-    this.#api = api
+  private constructor(session: Pointer, environment: Environment, plan: GraphPlan, slab: SlabMemory) {
+    this.#environment = environment
     this.#session = session
-    this.#memory = memory
     this.#plan = plan
-    this.#runOptions = api.create('CreateRunOptions')
+    this.#slab = slab
+    this.#runOptions = environment.api.create('CreateRunOptions')
     this.#mostWindows = Math.max(leastWindows, 2 * (plan.slab?.rows ?? 0))
-    const { slab } = plan
-    this.#caches = (slab?.layers ?? []).map(layer => {
-      const bytes = (slab?.rows ?? 0) * (slab === undefined ? 0 : rowElements(slab, layer)) * 4
-      return { key: memory.allocate(bytes), value: memory.allocate(bytes) }
-    })
+  }
+
+  /** Takes over the session, also when this throws. */
+  static over(session: Pointer, environment: Environment, plan: GraphPlan): CApiGraph {
+    try {
+      return new CApiGraph(session, environment, plan, new SlabMemory(environment.memory, plan.slab))
+    } catch (error) {
+      environment.api.release('ReleaseSession', session)
+      throw error
+    }
   }
 
   run(call: GraphCall): Promise<void> {
+    const { api } = this.#environment
     const window = this.#window(call)
     window.bindPorts(call)
-    this.#api.call('RunOptionsUnsetTerminate', this.#runOptions)
-    const run = this.#api.callAsync('RunWithBinding', this.#session, this.#runOptions, window.binding)
+    api.call('RunOptionsUnsetTerminate', this.#runOptions)
+    const run = api.callAsync('RunWithBinding', this.#session, this.#runOptions, window.binding)
     this.#inFlight = run.catch(() => undefined)
     return run
   }
 
   terminate(): void {
-    this.#api.call('RunOptionsSetTerminate', this.#runOptions)
+    if (this.#closed === undefined) this.#environment.api.call('RunOptionsSetTerminate', this.#runOptions)
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.#inFlight
-    for (const window of this.#windows.values()) window.close()
-    this.#api.release('ReleaseRunOptions', this.#runOptions)
-    this.#api.release('ReleaseSession', this.#session)
-    for (const { key, value } of this.#caches) {
-      this.#memory.free(key)
-      this.#memory.free(value)
-    }
+  close(): Promise<void> {
+    this.#closed ??= this.#inFlight.then(() => {
+      for (const window of this.#windows.values()) window.close()
+      this.#environment.api.release('ReleaseRunOptions', this.#runOptions)
+      this.#environment.api.release('ReleaseSession', this.#session)
+      this.#slab.close()
+    })
+    return this.#closed
   }
 
   #window(call: GraphCall): PreparedWindow {
     const id = call.first * ((this.#plan.slab?.rows ?? 0) + 1) + call.rows
     const known = this.#windows.get(id)
-    if (known !== undefined) {
-      this.#windows.delete(id)
-      this.#windows.set(id, known)
-      return known
-    }
-    const window = new PreparedWindow(this.#api, this.#session, this.#memory, this.#plan)
-    window.bindCache(this.#caches, call)
+    if (known !== undefined) return known
+    this.#makeRoom()
+    const { api, memory } = this.#environment
+    const window = new PreparedWindow(api, this.#session, memory, this.#plan)
     this.#windows.set(id, window)
-    this.#evict()
+    window.bindCache(this.#slab.layers, call)
     return window
   }
 
-  #evict(): void {
-    if (this.#windows.size <= this.#mostWindows) return
-    const [oldest] = this.#windows
-    if (oldest === undefined) return
-    oldest[1].close()
-    this.#windows.delete(oldest[0])
+  #makeRoom(): void {
+    if (this.#windows.size < this.#mostWindows) return
+    for (const [id, window] of this.#windows) {
+      window.close()
+      this.#windows.delete(id)
+      return
+    }
   }
 }

@@ -2,12 +2,7 @@ import { type GraphCall, type GraphPlan, type Port, rowElements, shapeOf } from 
 import type { Api } from './api.ts'
 import type { Pointer } from './functions.ts'
 import type { DeviceMemory } from './memory.ts'
-
-/** The addresses of one layer's cache. */
-export interface LayerCache {
-  readonly key: Pointer
-  readonly value: Pointer
-}
+import type { LayerCache } from './slab.ts'
 
 function elementType(port: Port): 'float32' | 'int32' | 'int64' {
   if (port.memory instanceof Float32Array) return 'float32'
@@ -74,6 +69,7 @@ export class PreparedWindow {
 
   close(): void {
     this.#api.release('ReleaseIoBinding', this.binding)
-    for (const value of [...this.#cacheValues, ...this.#portValues]) this.#api.release('ReleaseValue', value)
+    for (const value of this.#cacheValues) this.#api.release('ReleaseValue', value)
+    for (const value of this.#portValues) this.#api.release('ReleaseValue', value)
   }
 }

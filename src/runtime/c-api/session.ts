@@ -3,6 +3,7 @@ import { throwIfCancelled } from '../cancelled.ts'
 import { RuntimeLoadError } from '../errors.ts'
 import { sessionConfig } from '../session-config.ts'
 import type { Api } from './api.ts'
+import type { Environment } from './environment.ts'
 import type { Pointer } from './functions.ts'
 
 /** GraphOptimizationLevel ORT_ENABLE_ALL */
@@ -29,8 +30,7 @@ function createOptions(api: Api, folder: string, threads: number): Pointer {
  * @throws RuntimeLoadError when ONNX Runtime refuses the graph, CancelledError when `signal` aborts
  */
 export async function createSession(
-  api: Api,
-  environment: Pointer,
+  { api, pointer }: Environment,
   graph: OnnxGraph,
   threads: number,
   signal?: AbortSignal
@@ -40,7 +40,7 @@ export async function createSession(
   const cancel = (): void => api.call('SessionOptionsSetLoadCancellationFlag', options, 1)
   signal?.addEventListener('abort', cancel)
   try {
-    return await api.createAsync('CreateSessionFromArray', environment, graph.bytes, graph.bytes.byteLength, options)
+    return await api.createAsync('CreateSessionFromArray', pointer, graph.bytes, graph.bytes.byteLength, options)
   } catch (cause) {
     throwIfCancelled(signal, 'loading the graph')
     throw new RuntimeLoadError(`the graph does not load: ${(cause as Error).message}`, { cause })

@@ -1,3 +1,4 @@
+import type * as Ort from 'onnxruntime-node'
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-node'
 import type * as Threads from 'node:worker_threads'
 
@@ -50,7 +51,7 @@ export interface WorkerAnswer {
 export function workerMain(load: (name: string) => unknown): void {
   const { parentPort, workerData } = load('node:worker_threads') as typeof Threads
   const init = workerData as WorkerInit
-  const ort = load(init.package) as typeof import('onnxruntime-node')
+  const ort = load(init.package) as typeof Ort
   const over = (type: WorkerPort['type'], memory: ArrayBufferLike): Float32Array | Int32Array | BigInt64Array => {
     if (type === 'float32') return new Float32Array(memory)
     return type === 'int32' ? new Int32Array(memory) : new BigInt64Array(memory)
