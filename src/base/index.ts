@@ -17,3 +17,4 @@ export {
   logLevels,
   silentLogger
 } from './logger.ts'
+export { version } from './version.ts'

@@ -1,0 +1,3 @@
+import './base/polyfill.ts'
+
+export * from './node/index.ts'

@@ -1,0 +1,51 @@
+import type { Clock } from '../../base/index.ts'
+import { isPublicAddress } from '../../network/index.ts'
+
+const minute = 60_000
+/** Dials that one owner may cause at once, and how many a minute come back: re-routing needs few. */
+const DIALS_PER_OWNER = 32
+/** Owners remembered; the one longest without a dial is forgotten first. */
+const OWNERS_KEPT = 4096
+
+interface Allowance {
+  left: number
+  at: number
+}
+
+/**
+ * Which addresses this node dials because a client named them. A node with a public address dials only public literal
+ * addresses, so that no client can use it to reach into the network behind it; names are refused there, for they may
+ * resolve to anything. A node that is itself private or on loopback dials what it is given.
+ */
+export class DialPolicy {
+  readonly #clock: Clock
+  readonly #isPublic: () => boolean
+  readonly #owners = new Map<string, Allowance>()
+
+  constructor(components: { clock: Clock; ownAddresses: () => readonly string[] }) {
+    this.#clock = components.clock
+    this.#isPublic = () => components.ownAddresses().some(isPublicAddress)
+  }
+
+  /** The addresses of these that may be dialled. */
+  allowed(addresses: readonly string[]): readonly string[] {
+    if (!this.#isPublic()) return addresses
+    return addresses.filter(address => /^\/ip[46]\//.test(address) && isPublicAddress(address))
+  }
+
+  /** Takes one dial off the owner's allowance; false when it is used up. */
+  spend(owner: string): boolean {
+    const now = this.#clock.now()
+    const before = this.#owners.get(owner) ?? { left: DIALS_PER_OWNER, at: now }
+    const left = Math.min(DIALS_PER_OWNER, before.left + ((now - before.at) / minute) * DIALS_PER_OWNER)
+    this.#owners.delete(owner)
+    this.#owners.set(owner, { left: Math.max(0, left - 1), at: now })
+    if (this.#owners.size > OWNERS_KEPT) for (const oldest of this.#owners.keys()) return this.#forget(oldest, left)
+    return left >= 1
+  }
+
+  #forget(owner: string, left: number): boolean {
+    this.#owners.delete(owner)
+    return left >= 1
+  }
+}

@@ -1,0 +1,133 @@
+import { AndthenError, type Logger, toAndthenError } from '../../base/index.ts'
+import type { PeerStream } from '../../network/index.ts'
+import {
+  type Lengths,
+  type MessageHandler,
+  MessageReader,
+  MessageWriter,
+  type Outgoing,
+  ownerFrames,
+  type OwnerMessage,
+  serverFrames,
+  type ServerMessage,
+  type TensorOptions
+} from '../../wire/index.ts'
+
+/** A stream that does not take what it asked for: beyond this the session is not worth its memory. */
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024
+
+export interface OwnerConnectionInit {
+  maxTensorBytes: number
+  onClose: () => void
+  /** The owner does not read what it asks for. */
+  onSlow: () => void
+}
+
+/** Where an `Error` belongs. */
+export interface ErrorContext {
+  epoch?: number
+  step?: number
+  lengths?: Lengths
+}
+
+/** The stream of one owner, as messages. Garbage on it ends it with a typed `Error`; it never reaches a session. */
+export class OwnerConnection {
+  readonly owner: string
+  readonly #stream: PeerStream
+  readonly #writer: MessageWriter<ServerMessage>
+  readonly #onSlow: () => void
+  #open = true
+  #closing = false
+
+  constructor(
+    components: { stream: PeerStream; handler: MessageHandler<OwnerMessage>; logger: Logger },
+    init: OwnerConnectionInit
+  ) {
+    const { stream, handler, logger } = components
+    this.owner = stream.remotePeer
+    this.#stream = stream
+    this.#onSlow = init.onSlow
+    this.#writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: stream })
+    const reader = new MessageReader<OwnerMessage>({ codec: ownerFrames, handler }, init)
+    stream.onDrain = () => {
+      this.#writer.drained()
+      this.#closeWhenFlushed()
+    }
+    stream.onClose = () => {
+      this.#open = false
+      this.#writer.clear()
+      init.onClose()
+    }
+    stream.onData = chunk => {
+      if (!this.#open) return
+      try {
+        reader.push(chunk)
+      } catch (thrown) {
+        logger.debug({ peer: this.owner, error: toAndthenError(thrown).message }, 'a stream was given up')
+        this.fail(toAndthenError(thrown))
+      }
+    }
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  send(message: Outgoing<ServerMessage>): void {
+    if (!this.#open) return
+    this.#writer.send(message)
+    this.#watch()
+  }
+
+  sendTensor(message: Outgoing<ServerMessage>, bytes: Uint8Array, options: TensorOptions): void {
+    if (!this.#open) return
+    this.#writer.sendTensor(message, bytes, options)
+    this.#watch()
+  }
+
+  sendError(error: AndthenError, context: ErrorContext = {}): void {
+    const { epoch, step, lengths } = context
+    const retryAfterMs = Number(error.details['retryAfterMs'] ?? 0)
+    this.send({
+      kind: 'error',
+      value: {
+        code: error.code,
+        message: error.message,
+        retryable: error.retryable,
+        retryAfterMs,
+        ...(lengths === undefined ? {} : { lengths }),
+        ...(epoch === undefined || step === undefined ? {} : { hasStep: true, epoch, step })
+      }
+    })
+  }
+
+  /** Says why, and closes: nothing that follows on this stream is read. */
+  fail(error: AndthenError): void {
+    this.sendError(error)
+    this.close()
+  }
+
+  /** Sends what is queued, and closes. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#closing = true
+    this.#closeWhenFlushed()
+  }
+
+  /** Another stream speaks for the session from now on. */
+  abandon(): void {
+    this.#open = false
+    this.#stream.abort(new AndthenError('SUPERSEDED', 'the session was resumed on another stream'))
+  }
+
+  #closeWhenFlushed(): void {
+    if (!this.#closing || this.#writer.queuedBytes > 0) return
+    this.#closing = false
+    this.#stream.close().catch((thrown: unknown) => this.#stream.abort(toAndthenError(thrown)))
+  }
+
+  #watch(): void {
+    if (this.#writer.queuedBytes + this.#stream.bufferedBytes > MAX_QUEUED_BYTES) this.#onSlow()
+  }
+}

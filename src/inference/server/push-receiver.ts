@@ -1,0 +1,215 @@
+import { toAndthenError } from '../../base/index.ts'
+import type { PeerStream } from '../../network/index.ts'
+import {
+  type Attach,
+  attachFrames,
+  type AttachMessage,
+  equalBytes,
+  MessageReader,
+  MessageWriter,
+  type Push,
+  pushFrames,
+  type PushMessage
+} from '../../wire/index.ts'
+import type { StatesBuffer } from '../buffers.ts'
+import type { ServerComponents } from './facts.ts'
+import type { HostedSession } from './hosted-session.ts'
+import { checkPush, type RejectedReason } from './upstream-check.ts'
+
+/** Attaches that came before their session's owner named the upstream; a race of two messages, so few and short-lived. */
+const MAX_EARLY_ATTACHES = 16
+/** Steps that may be pushed beyond those that were consumed. */
+const WINDOW_STEPS = 32
+
+/** One session attached to one incoming stream: how much of its credit is used up. */
+interface Attachment {
+  readonly hosted: HostedSession
+  steps: number
+  bytes: number
+  stepsLimit: number
+  bytesLimit: number
+}
+
+interface Incoming {
+  readonly peer: string
+  readonly writer: MessageWriter<AttachMessage>
+  readonly attached: Map<string, Attachment>
+  /** Keys asked for before their owner named this peer. */
+  readonly early: Set<string>
+  /** Buffers being filled, by the view that the reader fills. */
+  readonly filling: Map<Uint8Array, { hosted: HostedSession; buffer: StatesBuffer }>
+}
+
+type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock' | 'logger' | 'ledger'>
+
+/**
+ * The receiving end of pushes. A push reaches a session only from the peer that its owner named, on a stream where that
+ * peer attached with the session's key; whatever else comes is read past and counted by reason, never answered.
+ */
+export class PushReceiver {
+  readonly #components: Components
+  readonly #sessions = new Map<string, HostedSession>()
+  readonly #streams = new Set<Incoming>()
+
+  constructor(components: Components) {
+    this.#components = components
+  }
+
+  add(hosted: HostedSession): void {
+    this.#sessions.set(hexOf(hosted.pushKey), hosted)
+  }
+
+  remove(hosted: HostedSession): void {
+    const key = hexOf(hosted.pushKey)
+    this.#sessions.delete(key)
+    for (const incoming of this.#streams) incoming.attached.delete(key)
+  }
+
+  /** The session's owner named its upstream: lets in whoever of that name asked before, and nobody else any more. */
+  onUpstream(hosted: HostedSession): void {
+    const key = hexOf(hosted.pushKey)
+    for (const incoming of this.#streams) {
+      if (incoming.peer !== hosted.upstream) incoming.attached.delete(key)
+      else if (incoming.early.delete(key) || incoming.attached.has(key)) this.#admit(incoming, key, hosted)
+    }
+  }
+
+  /** A stream of the push protocol; from whom is proven by its connection. */
+  accept(stream: PeerStream): void {
+    const { limits, logger } = this.#components
+    const writer = new MessageWriter<AttachMessage>({ codec: attachFrames, sink: stream })
+    const incoming: Incoming = {
+      peer: stream.remotePeer,
+      writer,
+      attached: new Map(),
+      early: new Set(),
+      filling: new Map()
+    }
+    const handler = {
+      onMessage: (message: PushMessage, bytes: number) => this.#onMessage(incoming, message, bytes),
+      onTensor: (message: PushMessage, tensor: Uint8Array) => {
+        if (message.kind === 'push') this.#onPush(incoming, message.value, tensor)
+      }
+    }
+    const reader = new MessageReader<PushMessage>(
+      { codec: pushFrames, handler },
+      { maxTensorBytes: limits.creditBytes }
+    )
+    this.#streams.add(incoming)
+    stream.onDrain = () => writer.drained()
+    stream.onClose = () => {
+      this.#streams.delete(incoming)
+      writer.clear()
+    }
+    stream.onData = chunk => {
+      try {
+        reader.push(chunk)
+      } catch (thrown) {
+        logger.debug({ peer: incoming.peer, error: toAndthenError(thrown).message }, 'a push stream was given up')
+        stream.abort(toAndthenError(thrown))
+      }
+    }
+  }
+
+  #onMessage(incoming: Incoming, message: PushMessage, bytes: number): Uint8Array | null {
+    switch (message.kind) {
+      case 'attach':
+        this.#onAttach(incoming, message.value)
+        return null
+      case 'upstreamGone': {
+        const key = hexOf(message.value.pushKey)
+        const attachment = incoming.attached.get(key)
+        incoming.attached.delete(key)
+        attachment?.hosted.onUpstreamGone()
+        return null
+      }
+      case 'push':
+        return this.#destination(incoming, message.value, bytes)
+    }
+  }
+
+  #onAttach(incoming: Incoming, attach: Attach): void {
+    const key = hexOf(attach.pushKey)
+    const hosted = this.#sessions.get(key)
+    const { facts } = this.#components
+    if (hosted === undefined) return this.#reject('unknown-session')
+    if (attach.boundary !== facts.from || !equalBytes(attach.modelDigest, facts.modelDigest))
+      return this.#reject('shape')
+    if (hosted.upstream === incoming.peer) return this.#admit(incoming, key, hosted)
+    if (incoming.early.size < MAX_EARLY_ATTACHES) incoming.early.add(key)
+    this.#reject('foreign-peer')
+  }
+
+  #admit(incoming: Incoming, key: string, hosted: HostedSession): void {
+    const known = incoming.attached.get(key)
+    const attachment = known ?? { hosted, steps: 0, bytes: 0, stepsLimit: 0, bytesLimit: 0 }
+    incoming.attached.set(key, attachment)
+    this.#grant(incoming, key, attachment)
+  }
+
+  /** Raises the credit to a full window beyond what was consumed. */
+  #grant(incoming: Incoming, key: string, attachment: Attachment): void {
+    attachment.stepsLimit = attachment.steps + WINDOW_STEPS
+    attachment.bytesLimit = attachment.bytes + this.#components.limits.creditBytes
+    const { stepsLimit: steps, bytesLimit: bytes } = attachment
+    incoming.writer.send({ kind: 'attached', value: { pushKey: Buffer.from(key, 'hex'), steps, bytes } })
+  }
+
+  /** Checks a push by its header, before a byte of it is kept. */
+  #destination(incoming: Incoming, push: Push, bytes: number): Uint8Array | null {
+    const key = hexOf(push.pushKey)
+    const attachment = incoming.attached.get(key)
+    if (attachment === undefined) {
+      this.#reject(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
+      return null
+    }
+    if (attachment.steps >= attachment.stepsLimit || attachment.bytes + bytes > attachment.bytesLimit) {
+      this.#reject('no-credit')
+      return null
+    }
+    attachment.steps++
+    attachment.bytes += bytes
+    const { facts, limits } = this.#components
+    const halfSpent =
+      attachment.stepsLimit - attachment.steps <= WINDOW_STEPS / 2 ||
+      attachment.bytesLimit - attachment.bytes <= limits.creditBytes / 2
+    if (halfSpent) this.#grant(incoming, key, attachment)
+    if (push.n < 1 || bytes !== push.n * facts.hiddenSize * 4) {
+      this.#reject('shape')
+      return null
+    }
+    const buffer = attachment.hosted.takeBuffer(bytes)
+    incoming.filling.set(buffer.bytes, { hosted: attachment.hosted, buffer })
+    return buffer.bytes
+  }
+
+  #onPush(incoming: Incoming, push: Push, tensor: Uint8Array): void {
+    const filled = incoming.filling.get(tensor)
+    if (filled === undefined) return
+    incoming.filling.delete(tensor)
+    const { hosted, buffer } = filled
+    const { facts, digest: digestOf } = this.#components
+    // The session may have ended, or changed its upstream, while the bytes were under way.
+    if (incoming.attached.get(hexOf(push.pushKey))?.hosted !== hosted) {
+      hosted.dropBuffer(buffer)
+      return this.#reject('not-attached')
+    }
+    const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
+    const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: incoming.peer })
+    if (reason !== null) {
+      hosted.dropBuffer(buffer)
+      return this.#reject(reason)
+    }
+    const { epoch, step, position, n, receipt } = push
+    hosted.onPush(push, { epoch, step, position, n, receipt, digest, input: buffer, bytes: tensor.length })
+  }
+
+  #reject(reason: RejectedReason): void {
+    const { ignored } = this.#components.ledger
+    ignored.set(reason, (ignored.get(reason) ?? 0) + 1)
+  }
+}
+
+function hexOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
+}

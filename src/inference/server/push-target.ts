@@ -1,0 +1,78 @@
+import type { NotPushed } from '../../wire/index.ts'
+
+/** The next server of one session, as its owner named it. */
+export interface NextServer {
+  readonly peerId: string
+  readonly addresses: readonly string[]
+  /** Hex of the push key that its session there is known by. */
+  readonly pushKey: string
+}
+
+/**
+ * Whether and how much may be pushed to one session of the next server.
+ *
+ *     named ──Attach──▶ (silence) ──Attached──▶ attached ──stream lost──▶ named
+ *
+ * Credit is a total since the attachment, only ever raised, so that a lost or repeated `Attached` does no harm.
+ */
+export class PushTarget {
+  readonly next: NextServer
+  readonly owner: string
+  #attached = false
+  #steps = { sent: 0, limit: 0 }
+  #bytes = { sent: 0, limit: 0 }
+  #waiters: ((reason: NotPushed) => void)[] = []
+  #failure: NotPushed = 'NOT_ATTACHED'
+
+  constructor(next: NextServer, owner: string) {
+    this.next = next
+    this.owner = owner
+  }
+
+  get attached(): boolean {
+    return this.#attached
+  }
+
+  /** Why nothing can be pushed now; `PUSHED` when it can. */
+  permit(bytes: number): NotPushed {
+    if (!this.#attached) return this.#failure
+    const fits = this.#steps.sent < this.#steps.limit && this.#bytes.sent + bytes <= this.#bytes.limit
+    return fits ? 'PUSHED' : 'NO_CREDIT'
+  }
+
+  sent(bytes: number): void {
+    this.#steps.sent++
+    this.#bytes.sent += bytes
+  }
+
+  onAttached(credit: { steps: number; bytes: number }): void {
+    this.#attached = true
+    this.#steps.limit = Math.max(this.#steps.limit, credit.steps)
+    this.#bytes.limit = Math.max(this.#bytes.limit, credit.bytes)
+    this.#settle('PUSHED')
+  }
+
+  /** The stream is gone, or was never had. */
+  onLost(reason: NotPushed): void {
+    this.#attached = false
+    this.#failure = reason
+    this.#steps = { sent: 0, limit: 0 }
+    this.#bytes = { sent: 0, limit: 0 }
+    this.#settle(reason)
+  }
+
+  /** Resolves at the next answer, or failure, or when `cancel` was called by the caller's deadline. */
+  settled(): { readonly outcome: Promise<NotPushed>; readonly cancel: () => void } {
+    let resolve: (reason: NotPushed) => void = () => undefined
+    const outcome = new Promise<NotPushed>(accept => {
+      resolve = accept
+    })
+    if (this.#attached) resolve('PUSHED')
+    else this.#waiters.push(resolve)
+    return { outcome, cancel: () => resolve(this.#failure) }
+  }
+
+  #settle(reason: NotPushed): void {
+    for (const wake of this.#waiters.splice(0)) wake(reason)
+  }
+}

@@ -1,0 +1,47 @@
+import { equalBytes, readStatement, type Push, WireError } from '../../wire/index.ts'
+import type { SpanFacts } from './facts.ts'
+
+/** What a push must agree with. */
+export interface PushExpectation {
+  readonly facts: SpanFacts
+  readonly owner: string
+  /** Peer id of the session's upstream, which the connection has proven. */
+  readonly upstream: string
+}
+
+/** Why a push was dropped before it reached the race. */
+export type RejectedReason =
+  | 'unknown-session'
+  | 'foreign-peer'
+  | 'not-attached'
+  | 'no-credit'
+  | 'shape'
+  | 'digest'
+  | 'receipt'
+
+/**
+ * Whether a push is what it says: its digest is that of the bytes, and its receipt says that the upstream computed just
+ * these for this session's owner. The signature is not looked at here: it takes longer than a hop may, and is checked
+ * while the span computes.
+ */
+export function checkPush(push: Push, digest: Uint8Array, expected: PushExpectation): RejectedReason | null {
+  if (!equalBytes(push.digest, digest)) return 'digest'
+  const { facts, owner, upstream } = expected
+  try {
+    const said = readStatement(push.receipt)
+    const names =
+      said.server === upstream &&
+      said.owner === owner &&
+      said.to === facts.from &&
+      said.epoch === push.epoch &&
+      said.step === push.step &&
+      said.position === push.position &&
+      said.n === push.n &&
+      equalBytes(said.modelDigest, facts.modelDigest) &&
+      equalBytes(said.outputDigest, digest)
+    return names ? null : 'receipt'
+  } catch (thrown) {
+    if (thrown instanceof WireError) return 'receipt'
+    throw thrown
+  }
+}
