@@ -1,17 +1,12 @@
 import { toAndthenError } from '../../base/index.ts'
 import type { Session, SessionTable } from '../../session/index.ts'
 import {
+  type Credit,
   isSignedByServer,
-  type NotPushed,
-  notPushedNames,
   type Open,
-  type Output,
-  type Peer,
   type Push,
-  type Receipt,
   type Resume,
   type Rewind,
-  signReceipt,
   type Step,
   VerifyPolicy,
   Want
@@ -20,11 +15,14 @@ import { BufferPool, newBuffer, type StatesBuffer } from '../buffers.ts'
 import { RequestError } from '../errors.ts'
 import { Race } from '../race.ts'
 import type { Effect, PushArrival, StepRecord } from '../race-types.ts'
+import { type Answer, answerStep } from './answers.ts'
 import type { ServerComponents } from './facts.ts'
+import { NextServer } from './next-server.ts'
 import type { OwnerConnection } from './owner-connection.ts'
 import type { PushSender } from './push-sender.ts'
-import type { PushTarget } from './push-target.ts'
-import { stampsOf, type StepNotes } from './step-notes.ts'
+import { RaceTimer } from './race-timer.ts'
+import { StepInbox } from './step-inbox.ts'
+import type { StepNotes } from './step-notes.ts'
 
 type Record = StepRecord<StatesBuffer>
 
@@ -55,14 +53,14 @@ export class HostedSession {
   readonly #components: HostedSessionComponents
   readonly #onUpstream: () => void
   readonly #pool = new BufferPool()
-  readonly #notes = new WeakMap<Record, StepNotes>()
-  #target: PushTarget | null = null
+  readonly #inbox: StepInbox
+  readonly #next: NextServer
+  readonly #timer: RaceTimer
+  readonly #answers = new WeakMap<Record, Answer>()
   #run: AbortController | null = null
-  #cancelTimer: (() => void) | null = null
-  #receivingBytes = 0
 
   constructor(components: HostedSessionComponents, init: HostedSessionInit) {
-    const { limits, facts } = components
+    const { limits, facts, clock } = components
     this.#components = components
     this.#onUpstream = init.onUpstream
     this.session = init.session
@@ -76,46 +74,40 @@ export class HostedSession {
       maxHeldBytes: limits.creditBytes,
       trustPushes: init.open.verify === VerifyPolicy.none
     })
+    this.#inbox = new StepInbox(this.#pool, { maxBytes: limits.creditBytes })
+    this.#next = new NextServer(components.sender, init.session.owner)
+    this.#timer = new RaceTimer(clock, () => this.#apply(this.race.onTimer(clock.now())))
   }
 
+  /** Peer id of the server that outputs are pushed to. */
   get next(): string | null {
-    return this.#target?.next.peerId ?? null
+    return this.#next.peerId
   }
 
-  /** The owner's Step; returns where its `bytes` of tensor go. */
-  onStep(step: Step, bytes: number): Uint8Array | null {
-    if (step.next !== null || step.nextNone) this.#setNext(step.next)
-    const { facts, limits, clock } = this.#components
-    if (bytes > 0 && bytes !== step.n * facts.hiddenSize * 4) {
-      this.#refuse(
-        new RequestError('BAD_STEP', `${bytes} bytes for ${step.n} tokens of ${facts.hiddenSize} float32 each`),
-        step
-      )
-      return null
-    }
-    if (this.#receivingBytes + bytes > limits.creditBytes) {
-      this.#refuse(new RequestError('FLOW', `more than ${limits.creditBytes} bytes under way at once`), step)
-      return null
-    }
-    this.#apply(this.race.onStep(step, bytes > 0, clock.now()))
-    if (bytes === 0) return null
-    this.#receivingBytes += bytes
-    // Kept by the buffer's identity until `onCopy`: the reader fills just this view.
-    const buffer = this.#pool.take(bytes)
-    this.#filling.set(buffer.bytes, buffer)
-    return buffer.bytes
+  get credit(): Credit {
+    const { creditSteps, creditBytes } = this.#components.limits
+    return { steps: creditSteps, bytes: creditBytes }
   }
-  readonly #filling = new Map<Uint8Array, StatesBuffer>()
+
+  /** The owner's Step; returns where its `bytes` of tensor go, or null to read past them. */
+  onStep(step: Step, bytes: number): Uint8Array | null {
+    if (step.next !== null || step.nextNone) this.#next.name(step.next)
+    const problem = this.#problemWith(step, bytes)
+    if (problem !== null) {
+      this.#refuse(problem, step)
+      return null
+    }
+    this.#apply(this.race.onStep(step, bytes > 0, this.#components.clock.now()))
+    return bytes === 0 ? null : this.#inbox.begin(bytes)
+  }
 
   /** The owner's bytes of a step are whole. */
   onCopy(step: Step, tensor: Uint8Array): void {
-    const input = this.#filling.get(tensor)
+    const input = this.#inbox.finish(tensor)
     if (input === undefined) return
-    this.#filling.delete(tensor)
-    this.#receivingBytes -= tensor.length
-    const { facts, digest, clock } = this.#components
-    const sum = digest({ boundary: facts.from, position: step.position, n: step.n }, tensor)
-    this.#apply(this.race.onCopy(step, { digest: sum, input, bytes: tensor.length }, clock.now()))
+    const { facts, digest: digestOf, clock } = this.#components
+    const digest = digestOf({ boundary: facts.from, position: step.position, n: step.n }, tensor)
+    this.#apply(this.race.onCopy(step, { digest, input, bytes: tensor.length }, clock.now()))
   }
 
   onVerify(epoch: number, step: number, digest: Uint8Array): void {
@@ -134,7 +126,7 @@ export class HostedSession {
       this.upstream = rewind.upstreamNone ? '' : rewind.upstream
       this.#onUpstream()
     }
-    if (rewind.next !== null || rewind.nextNone) this.#setNext(rewind.next)
+    if (rewind.next !== null || rewind.nextNone) this.#next.name(rewind.next)
     void this.#sendRewound(rewind.epoch)
   }
 
@@ -164,53 +156,42 @@ export class HostedSession {
   onResume(connection: OwnerConnection, resume: Resume): void {
     this.connection?.abandon()
     this.connection = connection
-    this.#filling.clear()
-    this.#receivingBytes = 0
+    this.#inbox.forget()
     const { epoch, lengths, nextStep } = this.race
     connection.send({ kind: 'resumed', value: { epoch, lengths, nextStep, credit: this.credit } })
-    if (resume.epoch === epoch) for (const record of this.race.answeredFrom(resume.outputs)) this.#repeat(record)
-  }
-
-  get credit(): { steps: number; bytes: number } {
-    const { creditSteps, creditBytes } = this.#components.limits
-    return { steps: creditSteps, bytes: creditBytes }
+    if (resume.epoch === epoch) for (const record of this.race.answeredFrom(resume.outputs)) this.#send(record)
   }
 
   /** The session is over: stops its work, tells both neighbours. */
   end(reason: string, resumable: boolean): void {
-    this.#cancelTimer?.()
     const { lengths, pushes } = this.race
     this.#apply(this.race.onClose())
+    this.#timer.stop()
     this.connection?.send({ kind: 'terminated', value: { reason, resumable, lengths, pushes } })
     this.connection?.close()
     this.connection = null
-    if (this.#target !== null) this.#components.sender.release(this.#target, reason)
-    this.#target = null
+    this.#next.end(reason)
   }
 
-  #setNext(peer: Peer | null): void {
-    const { sender } = this.#components
-    const pushKey = peer === null ? '' : Buffer.from(peer.pushKey).toString('hex')
-    if (peer !== null && this.#target?.next.pushKey === pushKey && this.#target.next.peerId === peer.peerId) return
-    if (this.#target !== null) sender.release(this.#target)
-    const { peerId = '', addresses = [] } = peer ?? {}
-    this.#target = peer === null ? null : sender.attach({ peerId, addresses, pushKey }, this.session.owner)
+  #problemWith(step: Step, bytes: number): RequestError | null {
+    const { facts, limits } = this.#components
+    if (bytes > 0 && bytes !== step.n * facts.hiddenSize * 4)
+      return new RequestError('BAD_STEP', `${bytes} bytes for ${step.n} tokens of ${facts.hiddenSize} float32 each`)
+    if (!this.#inbox.fits(bytes))
+      return new RequestError('FLOW', `more than ${limits.creditBytes} bytes of tensors under way at once`)
+    if (step.want === Want.last && this.#next.peerId !== null)
+      return new RequestError('BAD_STEP', 'only the last row is wanted, but the next server needs all')
+    return null
   }
 
   async #sendRewound(epoch: number): Promise<void> {
-    const target = this.#target
-    const reason = target === null ? 'NO_NEXT' : await this.#components.sender.attached(target)
-    const attached = reason === 'PUSHED' && target !== null ? Buffer.from(target.next.pushKey, 'hex') : new Uint8Array()
-    const { lengths } = this.race
-    this.connection?.send({
-      kind: 'rewound',
-      value: { epoch, lengths, attached, notAttached: notPushedNames.indexOf(reason) }
-    })
+    const attached = await this.#next.attached()
+    this.connection?.send({ kind: 'rewound', value: { epoch, lengths: this.race.lengths, ...attached } })
   }
 
   #apply(effects: readonly Effect<StatesBuffer>[]): void {
     for (const effect of effects) this.#carryOut(effect)
-    this.#setTimer()
+    this.#timer.set(this.race.deadline)
   }
 
   #carryOut(effect: Effect<StatesBuffer>): void {
@@ -225,10 +206,8 @@ export class HostedSession {
         this.#truncate(effect.length)
         return
       case 'answer':
-        this.#answer(effect.record)
-        return
       case 'repeat':
-        this.#repeat(effect.record)
+        this.#send(effect.record)
         return
       case 'need-copy':
         this.connection?.send({ kind: 'needCopy', value: { epoch: effect.epoch, step: effect.step } })
@@ -244,21 +223,6 @@ export class HostedSession {
     }
   }
 
-  /** One timer for all that the race waits for, moved only when it is due earlier. */
-  #timerAt = Number.POSITIVE_INFINITY
-  #setTimer(): void {
-    const { clock } = this.#components
-    const deadline = this.race.deadline
-    if (deadline === null || deadline >= this.#timerAt) return
-    this.#cancelTimer?.()
-    this.#timerAt = deadline
-    this.#cancelTimer = clock.after(deadline - clock.now(), () => {
-      this.#timerAt = Number.POSITIVE_INFINITY
-      this.#cancelTimer = null
-      this.#apply(this.race.onTimer(clock.now()))
-    })
-  }
-
   #truncate(length: number): void {
     const { row } = this.session
     const { runner } = this.#components
@@ -267,38 +231,38 @@ export class HostedSession {
   }
 
   async #compute(record: Record): Promise<void> {
-    const { table, lane, runner, ledger } = this.#components
     const controller = new AbortController()
     this.#run = controller
     let failure: unknown
+    let notes: StepNotes | null = null
     try {
-      await table.runStarted(this.session)
-      try {
-        const { row } = this.session
-        const { input } = record
-        if (row === undefined || input === null) throw new RequestError('RUN_FAILED', 'the session lost its row')
-        if (runner.length(row.slot) > record.position) runner.rewind(row.slot, record.position)
-        const output = newBuffer(input.bytes.length)
-        const work = {
-          slot: row.slot,
-          tokens: record.n,
-          position: record.position,
-          input: input.states,
-          output: output.states
-        }
-        const timings = await lane.submit(work, { signal: controller.signal })
-        this.#notes.set(record, { output, timings })
-        ledger.tokens += record.n
-      } finally {
-        table.runEnded(this.session)
-      }
+      notes = await this.#runSpan(record, controller.signal)
     } catch (thrown) {
       failure = thrown
     }
     this.#run = null
-    const wanted = !controller.signal.aborted && !this.session.signal.aborted
-    this.#apply(this.race.onRunEnded(failure === undefined))
-    if (failure !== undefined && wanted) this.#fail(failure, record)
+    const effects = this.race.onRunEnded(notes !== null)
+    if (notes !== null && effects.some(effect => effect.kind === 'answer')) this.#answer(record, notes)
+    this.#apply(effects)
+    if (failure !== undefined && !controller.signal.aborted && !this.session.signal.aborted) this.#fail(failure, record)
+  }
+
+  async #runSpan(record: Record, signal: AbortSignal): Promise<StepNotes> {
+    const { table, lane, runner, ledger } = this.#components
+    await table.runStarted(this.session)
+    try {
+      const { row } = this.session
+      const { input, position, n } = record
+      if (row === undefined || input === null) throw new RequestError('RUN_FAILED', 'the session lost its row')
+      if (runner.length(row.slot) > position) runner.rewind(row.slot, position)
+      const output = newBuffer(input.bytes.length)
+      const work = { slot: row.slot, tokens: n, position, input: input.states, output: output.states }
+      const timings = await lane.submit(work, { signal })
+      ledger.tokens += n
+      return { output, timings }
+    } finally {
+      table.runEnded(this.session)
+    }
   }
 
   #fail(failure: unknown, record: Record): void {
@@ -311,111 +275,37 @@ export class HostedSession {
     void this.#components.table.end(this.session, 'ERROR')
   }
 
-  /** Pushes the output on, then answers the owner: in this order, for the next server waits for it. */
-  #answer(record: Record): void {
-    const notes = this.#notes.get(record)
-    if (notes === undefined) return
-    const { facts, digest, clock, ledger } = this.#components
-    const { bytes } = notes.output
-    const { epoch, step, position, n } = record
-    const last = record.want === Want.last && this.#target === null
-    const sent = last ? bytes.subarray(bytes.length - facts.hiddenSize * 4) : bytes
-    const outputDigest = digest(
-      { boundary: facts.to, position: last ? position + n - 1 : position, n: last ? 1 : n },
-      sent
+  #answer(record: Record, notes: StepNotes): void {
+    const { lengths, pushes } = this.race
+    const standing = { lengths, pushes, stale: () => record.epoch < this.race.epoch }
+    this.#answers.set(
+      record,
+      answerStep(this.#components, { session: this.session, next: this.#next, record, notes }, standing)
     )
-    const inputDigest = record.digest ?? new Uint8Array()
-    const receipt = record.replay ? null : this.#sign(record, inputDigest, outputDigest)
-    const reason = receipt === null ? 'NO_NEXT' : this.#push(record, receipt, outputDigest, bytes)
-    const pushQueuedAt = reason === 'PUSHED' ? clock.now() : 0
-    const pushed =
-      reason === 'PUSHED' && this.#target !== null ? Buffer.from(this.#target.next.pushKey, 'hex') : new Uint8Array()
-    if (reason === 'PUSHED') ledger.pushes.sent++
-    else if (this.#target !== null && !record.replay) ledger.pushes.dropped++
-    const output: Output = {
-      epoch,
-      step,
-      position,
-      n,
-      inputDigest,
-      outputDigest,
-      lengths: this.race.lengths,
-      pushed,
-      notPushed: notPushedNames.indexOf(reason),
-      receipts: receipt === null ? [] : [receipt],
-      stamps: stampsOf(record, notes.timings, pushQueuedAt, clock),
-      replay: record.replay,
-      usedPush: record.source === 'push',
-      pushes: this.race.pushes
-    }
-    this.#answered.set(record, { output, tensor: record.want === Want.none ? null : sent })
-    this.#repeat(record)
   }
-  readonly #answered = new WeakMap<Record, { output: Output; tensor: Uint8Array | null }>()
 
-  #repeat(record: Record): void {
-    const answer = this.#answered.get(record)
+  #send(record: Record): void {
+    const answer = this.#answers.get(record)
     if (answer === undefined) return
     const message = { kind: 'output' as const, value: answer.output }
-    if (answer.tensor === null) this.connection?.send(message)
-    else {
-      this.#components.ledger.bytesOut += answer.tensor.length
-      this.connection?.sendTensor(message, answer.tensor, { stale: () => record.epoch < this.race.epoch })
+    if (answer.tensor === null) {
+      this.connection?.send(message)
+      return
     }
-  }
-
-  #sign(record: Record, inputDigest: Uint8Array, outputDigest: Uint8Array): Receipt {
-    const { facts, sign } = this.#components
-    const { epoch, step, position, n } = record
-    return signReceipt(
-      {
-        server: facts.peerId,
-        owner: this.session.owner,
-        incarnation: this.session.incarnation ?? new Uint8Array(),
-        modelDigest: facts.modelDigest,
-        from: facts.from,
-        to: facts.to,
-        epoch,
-        step,
-        position,
-        n,
-        inputDigest,
-        outputDigest
-      },
-      sign
-    )
-  }
-
-  #push(record: Record, receipt: Receipt, digest: Uint8Array, bytes: Uint8Array): NotPushed {
-    const target = this.#target
-    if (target === null) return 'NO_NEXT'
-    const { epoch, step, position, n } = record
-    const pushKey = Buffer.from(target.next.pushKey, 'hex')
-    const value = { pushKey, epoch, step, position, n, digest, receipt }
-    const reason = this.#components.sender.push(target, value, bytes, () => epoch < this.race.epoch)
-    if (reason === 'PUSHED') this.#components.ledger.bytesOut += bytes.length
-    return reason
+    this.#components.ledger.bytesOut += answer.tensor.length
+    this.connection?.sendTensor(message, answer.tensor, { stale: () => record.epoch < this.race.epoch })
   }
 
   #sendMismatch(effect: Extract<Effect<StatesBuffer>, { kind: 'mismatch' }>): void {
     const { ledger, logger } = this.#components
     ledger.mismatches++
     const { epoch, step, pushed, owner, receipt } = effect
-    logger.warn(
-      { session: this.session.id, upstream: this.upstream, epoch, step },
-      'what was pushed is not what the client got'
-    )
-    this.connection?.send({
-      kind: 'mismatch',
-      value: {
-        epoch,
-        step,
-        pushedDigest: pushed,
-        ownerDigest: owner,
-        committed: this.race.lengths.committed,
-        ...(receipt === null ? {} : { upstreamReceipt: receipt })
-      }
-    })
+    const told = { session: this.session.id, upstream: this.upstream, epoch, step }
+    logger.warn(told, 'what was pushed is not what the client got')
+    const { committed } = this.race.lengths
+    const digests = { pushedDigest: pushed, ownerDigest: owner }
+    const upstreamReceipt = receipt === null ? {} : { upstreamReceipt: receipt }
+    this.connection?.send({ kind: 'mismatch', value: { epoch, step, committed, ...digests, ...upstreamReceipt } })
   }
 
   #refuse(error: RequestError, { epoch, step }: { epoch: number; step: number }): void {
