@@ -1,9 +1,8 @@
 import { createHash, type Hash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { architectureOf } from './architectures/index.ts'
 import type { Model } from './model.ts'
 import { requireTensor, type TensorNeed, type WeightTensor } from './needs.ts'
-import { readExactly } from './safetensors/files.ts'
+import { readChunks } from './safetensors/files.ts'
 
 type Source = Pick<Model, 'spec' | 'tensors'>
 
@@ -41,7 +40,7 @@ export async function blockDigest({ spec, tensors }: Source, block: number): Pro
 }
 
 /** JSON without spaces, with the keys of every object sorted, so that equal values give equal bytes. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) return part
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -56,14 +55,6 @@ function byName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1
 }
 
-async function hashTensor(hash: Hash, tensor: WeightTensor): Promise<void> {
-  const handle = await open(tensor.file)
-  try {
-    for (let done = 0; done < tensor.byteLength; done += chunkBytes) {
-      const length = Math.min(chunkBytes, tensor.byteLength - done)
-      hash.update(await readExactly(handle, tensor.offset + done, length, tensor.file))
-    }
-  } finally {
-    await handle.close()
-  }
+function hashTensor(hash: Hash, tensor: WeightTensor): Promise<void> {
+  return readChunks(tensor, chunkBytes, chunk => hash.update(chunk))
 }

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { ModelFileError, type ModelFileCode } from './errors.ts'
 
 export function isMissing(thrown: unknown): boolean {

@@ -1,4 +1,4 @@
-import { open, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { CancelledError } from '../base/index.ts'
@@ -9,7 +9,7 @@ import { ModelFileError } from './errors.ts'
 import { readJson } from './json.ts'
 import type { Model } from './model.ts'
 import { requireTensor } from './needs.ts'
-import { indexTensors, readExactly } from './safetensors/files.ts'
+import { indexTensors, readTensor } from './safetensors/files.ts'
 import type { TensorIndex } from './safetensors/tensors.ts'
 import type { ModelSpec } from './spec.ts'
 import { loadTokenizer } from './tokenizer/load.ts'
@@ -54,7 +54,7 @@ async function openFolder(path: string, signal: AbortSignal | undefined): Promis
     generation,
     digest: () => (digest ??= modelDigest({ spec, tensors })),
     blockDigest: block => blockDigest({ spec, tensors }, block),
-    readTensor: name => readTensor(tensors, name),
+    readTensor: name => readNamed(tensors, name),
     tokenizer: () => (tokenizer ??= loadTokenizer(path))
   }
 }
@@ -83,17 +83,12 @@ function requireTensors(spec: ModelSpec, tensors: TensorIndex): void {
   for (const need of architecture.headNeeds(spec)) requireTensor(tensors, need, 'the head')
 }
 
-async function readTensor(tensors: TensorIndex, name: string): Promise<Uint8Array> {
+function readNamed(tensors: TensorIndex, name: string): Promise<Uint8Array> {
   const tensor = tensors.get(name)
-  if (tensor === undefined) {
-    throw new ModelFileError('MODEL_TENSOR_MISSING', `the model has no tensor ${JSON.stringify(name)}`, {
+  if (tensor !== undefined) return readTensor(tensor)
+  return Promise.reject(
+    new ModelFileError('MODEL_TENSOR_MISSING', `the model has no tensor ${JSON.stringify(name)}`, {
       details: { tensor: name }
     })
-  }
-  const handle = await open(tensor.file)
-  try {
-    return await readExactly(handle, tensor.offset, tensor.byteLength, tensor.file)
-  } finally {
-    await handle.close()
-  }
+  )
 }

@@ -49,7 +49,7 @@ export type RotaryScaling =
     }
 
 /** `down(activation(gate(x)) * up(x))` (arXiv:2002.05202). */
-export interface MlpSpec {
+interface MlpSpec {
   readonly kind: 'gated'
   readonly activation: 'silu'
   readonly size: number

@@ -141,7 +141,7 @@ class Span {
   }
 }
 
-export function argmax(values: Float32Array): number {
+function argmax(values: Float32Array): number {
   return values.reduce((best, value, i) => (value > values[best]! ? i : best), 0)
 }
 

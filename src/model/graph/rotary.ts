@@ -22,7 +22,7 @@ export function rotaryTables(spec: PositionSpec, headDim: number, positions: num
 }
 
 /** Radians a position, float32 [headDim / 2] (transformers, `modeling_rope_utils.py`). */
-export function rotaryFrequencies(spec: PositionSpec, headDim: number): Float32Array {
+function rotaryFrequencies(spec: PositionSpec, headDim: number): Float32Array {
   return Float32Array.from({ length: headDim / 2 }, (_, i) => {
     const exponent = Math.fround((2 * i) / headDim)
     return scale(Math.fround(1 / Math.fround(spec.theta ** exponent)), spec.scaling)

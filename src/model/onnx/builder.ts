@@ -8,7 +8,7 @@ export type OnnxType = keyof typeof dataTypes
 /** Sizes, or names for those known only when the graph runs. */
 export type OnnxShape = readonly (number | string)[]
 
-export type Attribute = { readonly int: number } | { readonly float: number }
+type Attribute = { readonly int: number } | { readonly float: number }
 
 export interface NodeInit {
   /** @default '' (ONNX's own operators) */

@@ -14,7 +14,10 @@ export function encodeFloats(values: Float32Array, dtype: StoredDtype): Uint8Arr
 
 function encodeBits(values: Float32Array, convert: (bits: number) => number): Uint8Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  return new Uint8Array(Uint16Array.from(bits, convert).buffer)
+  const out = new Uint16Array(bits.length)
+  // Uint16Array.from with a mapping goes through an iterator: a hundred times slower.
+  for (let i = 0; i < bits.length; i++) out[i] = convert(bits[i] ?? 0)
+  return new Uint8Array(out.buffer)
 }
 
 const quietNan = 0x7fff

@@ -52,8 +52,7 @@ export async function indexTensors(folder: string, signal?: AbortSignal): Promis
 }
 
 async function readHeader(path: string): Promise<StoredTensor[]> {
-  const { handle, file } = await openFile(path)
-  try {
+  return withFile(path, async (handle, file) => {
     const { size } = await handle.stat()
     const prefix = await readExactly(handle, 0, Math.min(size, headerLengthBytes), path)
     const length = headerLength(prefix, size, path)
@@ -67,6 +66,28 @@ async function readHeader(path: string): Promise<StoredTensor[]> {
       offset: dataStart + entry.begin,
       byteLength: entry.end - entry.begin
     }))
+  })
+}
+
+/** One tensor's bytes. */
+export function readTensor(tensor: StoredTensor): Promise<Uint8Array> {
+  return withFile(tensor.file, handle => readExactly(handle, tensor.offset, tensor.byteLength, tensor.file))
+}
+
+/** One tensor's bytes in chunks, of which one is in memory. */
+export function readChunks(tensor: StoredTensor, chunkBytes: number, take: (chunk: Uint8Array) => void): Promise<void> {
+  return withFile(tensor.file, async handle => {
+    for (let done = 0; done < tensor.byteLength; done += chunkBytes) {
+      const length = Math.min(chunkBytes, tensor.byteLength - done)
+      take(await readExactly(handle, tensor.offset + done, length, tensor.file))
+    }
+  })
+}
+
+async function withFile<T>(path: string, use: (handle: FileHandle, file: string) => Promise<T>): Promise<T> {
+  const { handle, file } = await openFile(path)
+  try {
+    return await use(handle, file)
   } finally {
     await handle.close()
   }
@@ -81,21 +102,13 @@ async function openFile(path: string): Promise<{ handle: FileHandle; file: strin
     throw new ModelFileError(
       'MODEL_NOT_FOUND',
       `${path} ${why}; a model's folder holds config.json and its safetensors files`,
-      {
-        details: { path },
-        cause
-      }
+      { details: { path }, cause }
     )
   }
 }
 
 /** Reads `length` bytes at `position`, or fails when the file ends before. */
-export async function readExactly(
-  handle: FileHandle,
-  position: number,
-  length: number,
-  path: string
-): Promise<Uint8Array> {
+async function readExactly(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length)
   for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(bytes, done, length - done, position + done)

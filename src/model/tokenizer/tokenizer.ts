@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { ModelFileError } from '../errors.ts'
-import { type ChatMessage, ChatTemplate } from './chat.ts'
+import type { ChatTemplate } from './chat.ts'
+import { type ChatMessage } from './chat.ts'
 
 export interface TokenizerInit {
   /** `tokenizer.json`. */

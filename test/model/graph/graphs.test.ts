@@ -85,6 +85,14 @@ describe('buildSpanGraph', () => {
     }
   })
 
+  it('lets a full row take part in a batch without disturbing the others', async () => {
+    const model = await randomModel()
+    const full = Array.from({ length: shape.maxLength }, (_, i) => i % shape.vocabSize)
+    const [alone] = await ReferenceRunner.decodeBatch(model, [prompt], 7)
+    const [, beside] = await ReferenceRunner.decodeBatch(model, [full, prompt], 7)
+    expect(largestDifference(beside!, alone!)).toBeLessThan(1e-5)
+  })
+
   it('computes a prompt in chunks as it does whole', async () => {
     const model = await randomModel()
     const [whole, chunked] = [await ReferenceRunner.create(model, []), await ReferenceRunner.create(model, [])]
