@@ -1,7 +1,7 @@
 import { NotAvailableError, UsageError } from '../base/index.ts'
 
 /** Blocks `from` (inclusive) to `to` (exclusive), or all that the model has. */
-export type BlocksFlag = 'all' | { readonly from: number; readonly to: number }
+type BlocksFlag = 'all' | { readonly from: number; readonly to: number }
 
 /** `A-B` or `A:B`, half open, or `all`. @throws UsageError, and NotAvailableError for `auto` */
 export function parseBlocks(text: string): BlocksFlag {
@@ -19,11 +19,8 @@ export function parseBlocks(text: string): BlocksFlag {
   return range
 }
 
-/**
- * A range that ends on the last block's index very likely meant to include it.
- * @param modelBlocks how many blocks the model has
- */
-export function rangeWarning(blocks: BlocksFlag, modelBlocks: number): string | undefined {
-  if (blocks === 'all' || blocks.to !== modelBlocks - 1) return undefined
-  return `--blocks ${blocks.from}-${blocks.to} ends before block ${blocks.to}, the model's last, which is not served: ${blocks.from}-${modelBlocks} includes it`
+/** A range that ends on the last block's index very likely meant to include it. */
+export function rangeWarning([from, to]: readonly [from: number, to: number], modelBlocks: number): string | undefined {
+  if (to !== modelBlocks - 1) return undefined
+  return `--blocks ${from}-${to} ends before block ${to}, the model's last, which is not served: ${from}-${modelBlocks} includes it`
 }

@@ -22,12 +22,10 @@ export const parseVerify = choice('verification by', ['auto'], ['copy', 'digest'
 export type Verify = ReturnType<typeof parseVerify>
 
 export const parseWeights = choice('weights in', ['auto', 'f32'], ['bf16', 'f16', 'int8', 'int4'])
-export type Weights = ReturnType<typeof parseWeights>
 
 const parsePlainDevice = choice('device', ['auto', 'cpu'], ['cuda', 'webgpu'])
-export type Device = ReturnType<typeof parsePlainDevice>
 
 /** `auto`, `cpu`, `cuda`, `cuda:N`, `webgpu`. */
-export function parseDevice(text: string): Device {
+export function parseDevice(text: string): ReturnType<typeof parsePlainDevice> {
   return parsePlainDevice(/^cuda:\d+$/.test(text) ? 'cuda' : text)
 }

@@ -1,7 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
-import { UsageError } from '../base/index.ts'
+import { UsageError, version } from '../base/index.ts'
 import { type Flag, type Flags, flagName } from './flags.ts'
-import { version } from './version.ts'
 
 export interface LineSyntax {
   readonly name: string

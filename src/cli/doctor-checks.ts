@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 import { type Logger, toAndthenError } from '../base/index.ts'
-import { buildSpanGraph, kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
+import { buildSpanGraph, openModel } from '../model/index.ts'
+import type { ServeOptions } from '../node/index.ts'
 import { loadSpan } from '../runtime/index.ts'
 import { bytes } from './serve-ready.ts'
 
@@ -11,12 +12,6 @@ export interface Finding {
   /** `note`: more would be possible; `missing`: serving is not. */
   readonly state: 'ok' | 'note' | 'missing'
   readonly says: string
-}
-
-export interface FitSettings {
-  /** Sessions, each of `maxLength` tokens. */
-  readonly sessions: number
-  readonly maxLength: number
 }
 
 const oldestNode = [20, 19] as const
@@ -42,7 +37,7 @@ export async function checkRuntime(folder: string, logger: Logger): Promise<Find
   const about = 'ONNX Runtime'
   try {
     const model = await openModel(folder)
-    const graph = buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
+    const graph = await buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
     const runner = await loadSpan(graph, { slots: 1, maxLength: 16, threads: 1, logger })
     const { version, binding, library, reason } = runner.runtime
     await runner.close()
@@ -54,26 +49,18 @@ export async function checkRuntime(folder: string, logger: Logger): Promise<Find
 }
 
 /** How many of the model's blocks this machine's free memory holds. */
-export async function checkModel(folder: string, fit: FitSettings, freeBytes: number): Promise<Finding> {
+export async function checkModel(options: Pick<ServeOptions, 'model' | 'maxLength' | 'maxSessions'>): Promise<Finding> {
   const about = 'model'
   try {
-    const model = await openModel(folder)
-    const blocks = blocksThatFit(model, fit, freeBytes)
-    const says = `${blocks} of ${model.spec.blocks} blocks of ${model.name} fit, with ${fit.sessions} sessions of ${fit.maxLength} tokens`
+    const { planServe } = await import('../node/index.ts')
+    const plan = await planServe(options)
+    const blocks = plan.largestFit === null ? 0 : plan.largestFit[1] - plan.largestFit[0]
+    const load = `${plan.maxSessions} sessions of ${plan.maxLength} tokens`
+    const says = `${blocks} of ${plan.modelBlocks} blocks of ${plan.model} fit, with ${load}`
     return { about, state: blocks === 0 ? 'missing' : 'ok', says }
   } catch (error) {
     return { about, state: 'missing', says: toAndthenError(error).message }
   }
-}
-
-function blocksThatFit(model: Model, { sessions, maxLength }: FitSettings, freeBytes: number): number {
-  const needs = (blocks: number) => {
-    const range = { from: 0, to: blocks }
-    return spanBytes(model, range) + kvBytesPerToken(model.spec, range) * sessions * maxLength
-  }
-  let blocks = 0
-  while (blocks < model.spec.blocks && needs(blocks + 1) <= freeBytes) blocks++
-  return blocks
 }
 
 export function checkGpu(): Finding {

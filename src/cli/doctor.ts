@@ -1,14 +1,13 @@
-import { freemem } from 'node:os'
 import { defineCommand } from './command.ts'
 import { checkGpu, checkMemory, checkModel, checkNode, checkProcessor, checkRuntime } from './doctor-checks.ts'
-import { value } from './flags.ts'
+import { present, value } from './flags.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
 import { parseCount } from './quantities.ts'
 import { exitStatus } from './report.ts'
 
 const flags = {
   model: value('DIR|HUB_ID', 'the model whose blocks should fit', parseModel, 'the shipped tiny-shakespeare'),
-  maxLength: value('TOKENS', 'longest session', parseCount(1), '512'),
+  maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
   maxSessions: value('N', 'sessions at a time', parseCount(1), '8')
 }
 
@@ -20,15 +19,15 @@ export const doctorCommand = defineCommand({
   flags,
   options: given => ({
     model: given.model ?? defaultModel,
-    fit: { maxLength: given.maxLength ?? 512, sessions: given.maxSessions ?? 8 }
+    sessions: present({ maxLength: given.maxLength, maxSessions: given.maxSessions })
   }),
-  async run({ model, fit }, { terminal, logger }) {
+  async run({ model, sessions }, { terminal, logger }) {
     const findings = [
       checkNode(process.version),
       checkProcessor(),
       checkMemory(),
       await checkRuntime(model, logger),
-      await checkModel(model, fit, freemem()),
+      await checkModel({ model, ...sessions }),
       checkGpu()
     ]
     for (const { about, state, says } of findings) {

@@ -22,7 +22,8 @@ export function explain(result: GenerationResult): string {
   ]
   // What rounding left over goes to the last term, so that the line adds up to the digit.
   const unaccounted = rounded(total - parts.reduce((sum, [ms]) => sum + ms, 0))
-  const terms = [...parts.filter(([ms, name]) => ms !== 0 || name !== 'queue'), [unaccounted, 'unaccounted'] as const]
+  const shown = parts.filter(([ms, name]) => ms !== 0 || (name !== 'queue' && name !== 'other'))
+  const terms = [...shown, [unaccounted, 'unaccounted'] as const]
   const sum = terms.map(([ms, name]) => `${ms.toFixed(digits)} ${name}`).join(' + ')
   return `${total.toFixed(digits)} ms = ${sum}; floor ${floorMs.toFixed(digits)} (${floorRatio.toFixed(2)}x)`
 }

@@ -1,10 +1,9 @@
-import { createLogger, UsageError } from '../base/index.ts'
+import { createLogger, UsageError, version } from '../base/index.ts'
 import type { Environment, LogSettings, Runnable } from './command.ts'
 import { HelpShown } from './command-line.ts'
 import { interruptSignal } from './interrupts.ts'
 import { exitStatus, reportError } from './report.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
-import { version } from './version.ts'
 
 /** Each command is loaded when it is called, so that a slip on the command line is told before anything heavy loads. */
 const commands: Readonly<Record<string, () => Promise<Runnable>>> = {

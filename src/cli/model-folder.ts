@@ -15,7 +15,7 @@ export const defaultModel = fileURLToPath(new URL('../../models/tiny-shakespeare
 export function parseModel(text: string): string {
   if (text.startsWith('hf:')) throw fromHub(text.slice('hf:'.length))
   const folder = resolve(text)
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
+  if (text !== '' && statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
   if (/^[\w-][\w.-]*\/[\w.-]+(@[\w./-]+)?$/.test(text)) throw fromHub(text)
   throw new UsageError(`"${text}" is no folder: give a folder with config.json, model.safetensors and tokenizer.json`)
 }

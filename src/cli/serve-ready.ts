@@ -1,4 +1,4 @@
-import type { ReadyInfo } from './library.ts'
+import type { ReadyInfo } from '../node/index.ts'
 
 /** What a person wants to know of a node that serves, and the line that uses it. */
 export function readyForPeople(info: ReadyInfo, strong: (text: string) => string): string {

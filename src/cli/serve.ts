@@ -1,12 +1,12 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { UsageError } from '../base/index.ts'
+import type { ServeOptions, ServerNode } from '../node/index.ts'
 import { parseBlocks, rangeWarning } from './block-range.ts'
 import { parseDevice, parseWeights } from './choices.ts'
 import { type Context, defineCommand, type LogSettings } from './command.ts'
 import { list, present, toggle, value } from './flags.ts'
 import { parseAdmin } from './host-port.ts'
-import { loadLibrary, type ServeOptions, type ServerNode } from './library.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { parseCount, parseDuration, parseSize } from './quantities.ts'
@@ -59,16 +59,17 @@ export const serveCommand = defineCommand({
     }
   },
   async run({ dryRun, ...options }, context, log) {
-    const library = await loadLibrary()
-    const plan = await library.planServe(options)
-    const warning = rangeWarning(options.blocks, plan.modelBlocks)
+    // Loaded here, so that a slip on the command line is told at once.
+    const { planServe, serve } = await import('../node/index.ts')
+    const plan = await planServe(options)
+    const warning = rangeWarning(plan.blocks, plan.modelBlocks)
     if (warning !== undefined) context.logger.warn({ blocks: plan.blocks }, warning)
     if (dryRun) {
       context.terminal.out(`${JSON.stringify(plan)}\n`)
       return exitStatus.done
     }
     const { logger, signal } = context
-    const node = await library.serve({ ...options, logger, signal, onProgress: showLoading(context) })
+    const node = await serve({ ...options, logger, signal, onProgress: showLoading(context) })
     announceReady(node, context, log)
     return drainedAtEnd(node, context)
   }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { AndthenError, TimeoutError } from '../base/index.ts'
-import type { ReadyInfo } from './library.ts'
+import type { ReadyInfo } from '../node/index.ts'
 
 const serveProgram = fileURLToPath(new URL('../../bin/serve', import.meta.url))
 /** A small model loads in a second; a machine under load may take many. */

@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest'
+import { NotAvailableError, UsageError, version } from '../../src/base/index.ts'
+import { HelpShown } from '../../src/cli/command-line.ts'
+import { doctorCommand } from '../../src/cli/doctor.ts'
+import { generateCommand } from '../../src/cli/generate.ts'
+import { defaultModel } from '../../src/cli/model-folder.ts'
+import { serveCommand } from '../../src/cli/serve.ts'
+import { startCommand } from '../../src/cli/start.ts'
+
+const peer = '/ip4/127.0.0.1/tcp/31226'
+const words = (line: string) => line.split(' ').filter(word => word !== '')
+
+describe('every command', () => {
+  it.each([
+    ['serve', serveCommand],
+    ['generate', generateCommand],
+    ['start', startCommand],
+    ['doctor', doctorCommand]
+  ])('%s has help, a version and log flags', (_, command) => {
+    expect(() => command.parse(['--help'], {})).toThrow(HelpShown)
+    expect(() => command.parse(['--help'], {})).toThrow('--log-level')
+    expect(() => command.parse(['--version'], {})).toThrow(version)
+    expect(() => command.parse(['--no-such-flag'], {})).toThrow(UsageError)
+    expect(() => command.parse(['--log-level', 'loud'], {})).toThrow('--log-level: "loud"')
+    expect(() => command.parse(['surplus'], {})).toThrow(UsageError)
+  })
+
+  it('suggests the flag that was meant', () => {
+    expect(() => serveCommand.parse(['--blokcs', '0-2'], {})).toThrow('--blocks')
+  })
+
+  it('wants the value of a flag that has one', () => {
+    expect(() => serveCommand.parse(['--blocks'], {})).toThrow(UsageError)
+  })
+})
+
+describe('serve', () => {
+  it('has defaults for all but the blocks', () => {
+    const { options, log } = serveCommand.parse(['--blocks', '0-4'], {})
+    expect(options).toMatchObject({
+      model: defaultModel,
+      blocks: { from: 0, to: 4 },
+      listen: ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226'],
+      announce: [],
+      dataDir: expect.stringMatching(/\.andthen$/),
+      device: 'auto',
+      weights: 'auto',
+      maxSessions: 8,
+      admin: { host: '127.0.0.1', port: 0 },
+      drainTimeoutMs: 30_000,
+      dryRun: false
+    })
+    expect(options).not.toHaveProperty('threads')
+    expect(log).toEqual({ logLevel: 'info', logFormat: 'pretty' })
+    expect(() => serveCommand.parse([], {})).toThrow('--blocks is missing')
+  })
+
+  it('reads every flag', () => {
+    const line = `--blocks 4:8 --listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.2/tcp/0 --announce ${peer} --data-dir /d
+      --identity /i --device cpu --weights f32 --threads 2 --max-length 100 --max-sessions 3 --memory 2GiB --admin off
+      --admin-token-file /t --drain-timeout 5s --dry-run --log-level debug --log-format json`
+    const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
+    expect(options).toEqual({
+      model: defaultModel,
+      blocks: { from: 4, to: 8 },
+      listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.2/tcp/0'],
+      announce: [peer],
+      dataDir: '/d',
+      identity: '/i',
+      device: 'cpu',
+      weights: 'f32',
+      threads: 2,
+      maxLength: 100,
+      maxSessions: 3,
+      memory: 2 * 2 ** 30,
+      admin: 'off',
+      adminTokenFile: '/t',
+      drainTimeoutMs: 5000,
+      dryRun: true
+    })
+    expect(log).toEqual({ logLevel: 'debug', logFormat: 'json' })
+  })
+
+  it('is configured by its environment alone', () => {
+    const environment = { ANDTHEN_BLOCKS: 'all', ANDTHEN_LISTEN: `${peer},${peer}`, ANDTHEN_LOG_FORMAT: 'json' }
+    const { options, log } = serveCommand.parse([], environment)
+    expect(options).toMatchObject({ blocks: 'all', listen: [peer, peer] })
+    expect(log.logFormat).toBe('json')
+  })
+})
+
+describe('generate', () => {
+  const required = ['--peers', peer, '--prompt', 'a']
+
+  it('has defaults for all but peers and prompt', () => {
+    expect(generateCommand.parse(required, {}).options).toEqual({
+      connect: {
+        model: defaultModel,
+        peers: [peer],
+        route: 'relay',
+        verify: 'auto',
+        timeouts: { connectMs: 10_000, stepMs: 30_000 }
+      },
+      generate: { prompt: 'a', maxNewTokens: 128, sampling: { source: 'settings' }, stop: [] },
+      json: false,
+      explain: false
+    })
+  })
+
+  it('reads every flag', () => {
+    const line = `--peers ${peer},${peer} --prompt-ids 5,17 --max-new-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 40
+      --repetition-penalty 1.1 --seed 7 --sampling model --stop a,b --stop c --route relay --verify auto
+      --connect-timeout 1s --step-timeout 2s --json --explain`
+    expect(generateCommand.parse(words(line.replaceAll('\n', ' ')), {}).options).toEqual({
+      connect: {
+        model: defaultModel,
+        peers: [peer, peer],
+        route: 'relay',
+        verify: 'auto',
+        timeouts: { connectMs: 1000, stepMs: 2000 }
+      },
+      generate: {
+        promptIds: [5, 17],
+        maxNewTokens: 3,
+        sampling: { source: 'model', temperature: 0.5, topP: 0.9, topK: 40, repetitionPenalty: 1.1, seed: 7 },
+        stop: ['a,b', 'c']
+      },
+      json: true,
+      explain: true
+    })
+  })
+
+  it.each([
+    { name: 'no peers', argv: ['--prompt', 'a'], message: '--peers is missing' },
+    { name: 'no prompt', argv: ['--peers', peer], message: 'one of --prompt and --prompt-ids' },
+    { name: 'two prompts', argv: [...required, '--prompt-ids', '1'], message: 'one of --prompt and --prompt-ids' },
+    { name: 'ids in a chat', argv: ['--peers', peer, '--prompt-ids', '1', '--chat'], message: '--chat wants --prompt' },
+    { name: 'no multiaddr', argv: ['--peers', 'nowhere', '--prompt', 'a'], message: '"nowhere" is not a multiaddr' },
+    { name: 'a negative temperature', argv: [...required, '--temperature', '-1'], message: '--temperature: "-1"' },
+    { name: 'top-p above 1', argv: [...required, '--top-p', '2'], message: '--top-p: "2"' },
+    { name: 'no penalty', argv: [...required, '--repetition-penalty', '0'], message: '--repetition-penalty: "0"' }
+  ])('refuses $name', ({ argv, message }) => {
+    expect(() => generateCommand.parse(argv, {})).toThrow(UsageError)
+    expect(() => generateCommand.parse(argv, {})).toThrow(message)
+  })
+
+  it('refuses what this version lacks', () => {
+    expect(() => generateCommand.parse([...required, '--model', 'owner/name'], {})).toThrow(NotAvailableError)
+    expect(() => generateCommand.parse([...required, '--trace', 'f'], {})).toThrow(NotAvailableError)
+  })
+
+  it('takes an empty prompt, and a dash for stdin, as they are', () => {
+    expect(generateCommand.parse(['--peers', peer, '--prompt', ''], {}).options.generate.prompt).toBe('')
+    expect(generateCommand.parse(['--peers', peer, '--prompt', '-'], {}).options.generate.prompt).toBe('-')
+  })
+})
+
+describe('start', () => {
+  it('takes what generate takes', () => {
+    const argv = ['--exit', '--prompt', 'x', '--max-new-tokens', '48', '--temperature', '0.5', '--route', 'relay']
+    expect(startCommand.parse(argv, {}).options).toEqual({
+      prompt: 'x',
+      maxNewTokens: 48,
+      temperature: 0.5,
+      route: 'relay',
+      exit: true
+    })
+  })
+})

@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { explain } from '../../src/cli/explain.ts'
+import type { GenerationResult } from '../../src/cli/library.ts'
+
+const hop = { computeMs: 10, queueMs: 0, otherMs: 0, networkMs: 20 }
+const result = (change: Partial<GenerationResult>): GenerationResult => ({
+  text: '',
+  tokenIds: [],
+  finishReason: 'length',
+  timeToFirstTokenMs: 0,
+  stepMs: { n: 10, mean: 94 },
+  tokensPerSecond: 0,
+  route: 'relay',
+  pushes: { used: 0 },
+  replays: 0,
+  clientMs: 1,
+  hops: [hop, hop, hop],
+  unaccountedMs: 3,
+  floorMs: 91,
+  floorRatio: 1.033,
+  ...change
+})
+
+it('closes the budget of a step in one line', () => {
+  expect(explain(result({}))).toBe('94 ms = 60 network + 30 compute + 1 client + 3 unaccounted; floor 91 (1.03x)')
+})
+
+it('names the queue, and what else there was, only where there was any', () => {
+  expect(explain(result({ hops: [{ ...hop, queueMs: 4, otherMs: 2 }] }))).toContain('+ 4 queue + 2 other +')
+})
+
+it('has nothing to explain after one token', () => {
+  expect(explain(result({ stepMs: { n: 0, mean: 0 } }))).toMatch(/no decode step/)
+})
+
+it('adds up to the digit', () => {
+  const ms = fc.double({ min: 0, max: 100, noNaN: true })
+  const hops = fc.array(fc.record({ computeMs: ms, queueMs: ms, otherMs: ms, networkMs: ms }), { maxLength: 5 })
+  fc.assert(
+    fc.property(hops, ms, fc.double({ min: 0, max: 500, noNaN: true }), (hops, clientMs, mean) => {
+      const line = explain(result({ hops, clientMs, stepMs: { n: 2, mean } }))
+      const [total = '', terms = ''] = line.split(';')[0]!.split(' ms = ')
+      const sum = terms.split(' + ').reduce((sum, term) => sum + Number.parseFloat(term), 0)
+      expect(sum).toBeCloseTo(Number(total), 6)
+    })
+  )
+})

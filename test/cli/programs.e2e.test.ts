@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { version } from '../../src/base/index.ts'
+import { program } from './program.ts'
+
+const peer = '/ip4/127.0.0.1/tcp/31226'
+
+describe('wrong usage ends with status 2 and one line on stderr', () => {
+  it.each([
+    { name: 'an unknown flag', run: ['serve', '--blokcs', '0-2'], says: '--blokcs' },
+    { name: 'no blocks', run: ['serve'], says: '--blocks is missing' },
+    { name: 'a reversed range', run: ['serve', '--blocks', '4-2'], says: '2-4' },
+    { name: 'a device to come', run: ['serve', '--blocks', '0-2', '--device', 'cuda'], says: 'not available in this' },
+    { name: 'weights to come', run: ['serve', '--blocks', '0-2', '--weights', 'int4'], says: 'not available in this' },
+    { name: 'a model of the hub', run: ['serve', '--blocks', '0-2', '--model', 'a/b'], says: 'not available in this' },
+    { name: 'no such folder', run: ['serve', '--blocks', '0-2', '--model', './none'], says: '"./none" is no folder' },
+    { name: 'no multiaddr', run: ['generate', '--peers', 'nowhere', '--prompt', 'a'], says: '"nowhere"' },
+    { name: 'an unknown command', run: ['andthen', 'fly'], says: '"fly" is no command' },
+    { name: 'an unknown benchmark', run: ['bench', 'speed'], says: '"speed"' }
+  ])('$name', async ({ run: [name = '', ...args], says }) => {
+    const { status, out, err } = await program(name, args)
+    expect({ status, out, lines: err.trimEnd().split('\n').length }).toEqual({ status: 2, out: '', lines: 1 })
+    expect(err).toContain(says)
+  })
+
+  it('from the environment too', async () => {
+    const { status, err } = await program('serve', ['--blocks', '0-2'], { ANDTHEN_MAX_SESSIONS: 'many' })
+    expect(status).toBe(2)
+    expect(err).toContain('ANDTHEN_MAX_SESSIONS: "many"')
+  })
+
+  it('with a stack trace when debugging', async () => {
+    const args = ['--peers', peer, '--prompt', 'a', '--model', 'models', '--log-level']
+    expect((await program('generate', [...args, 'info'])).err).not.toMatch(/^ {4}at /m)
+    expect((await program('generate', [...args, 'debug'])).err).toMatch(/^ {4}at /m)
+  })
+})
+
+describe('what is asked for goes to stdout, with status 0', () => {
+  it.each(['serve', 'generate', 'bench', 'doctor', 'andthen'])('%s --version', async name => {
+    expect(await program(name, ['--version'])).toEqual({ status: 0, out: `${version}\n`, err: '' })
+  })
+
+  it.each(['serve', 'generate', 'bench', 'doctor', 'andthen'])('%s --help', async name => {
+    const { status, out, err } = await program(name, ['--help'])
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    expect(out).toContain('Usage:')
+  })
+
+  it('andthen COMMAND is the same as bin/COMMAND', async () => {
+    const [one, other] = await Promise.all([program('andthen', ['serve', '--help']), program('serve', ['--help'])])
+    expect(one).toEqual(other)
+  })
+})
+
+describe('doctor', () => {
+  it('finds what serving needs on the machine that runs these tests', async () => {
+    const { status, out } = await program('doctor', [])
+    expect(status, out).toBe(0)
+    expect(out).toMatch(/ONNX Runtime\s+\d+\.\d+\.\d+ by its/)
+    expect(out).toContain('12 of 12 blocks')
+  })
+
+  it('says which model it cannot read', async () => {
+    const { status, out } = await program('doctor', ['--model', 'src'])
+    expect(status).toBe(1)
+    expect(out).toMatch(/MISSING +model .*src/)
+  })
+})
