@@ -41,10 +41,6 @@ export class Alarm {
     Atomics.notify(this.#memory.settings, setting)
   }
 
-  async close(): Promise<void> {
-    await this.#thread.terminate()
-  }
-
   #poll(): void {
     if (this.#polling) return
     if (monotonicMs() >= this.#at) {

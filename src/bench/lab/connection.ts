@@ -54,8 +54,9 @@ export class Connection {
   /** The machine at one end is gone, and the other end is never told. */
   vanish(end: LinkEnd): void {
     for (const pipe of [this.pipes.up, this.pipes.down]) pipe.severed = true
-    const gone = end === 'source' ? this.pipes.up.source : this.pipes.down.source
-    gone?.resetAndDestroy()
+    const [gone, left] = end === 'source' ? [this.pipes.up, this.pipes.down] : [this.pipes.down, this.pipes.up]
+    gone.source?.resetAndDestroy()
+    left.source?.once('end', () => left.source?.destroy())
   }
 
   #dial(): void {

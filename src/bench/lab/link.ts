@@ -78,7 +78,7 @@ export class Link {
     for (const one of directions) Object.assign(this.shape[one], shape)
   }
 
-  /** Nothing is delivered that way, nor the other unless told, until `restore`; then all of it is, in order. */
+  /** Nothing is delivered in `direction`, and only there, until `restore`; then everything held is, in order. */
   async blackhole(direction: Directions = 'both'): Promise<void> {
     await this.#ask('blackhole', { link: this.port, directions: eachOf(direction) })
   }

@@ -33,25 +33,31 @@ export async function measureLink(link: Link, init: MeasureInit = {}): Promise<L
   if (echoes < leastEchoes)
     throw new UsageError(`a link is measured by at least ${leastEchoes} echoes, not by ${echoes}`)
   const echo = await startEcho()
-  const sibling = await link.sibling(echo)
-  const socket = connect({ host: '127.0.0.1', port: sibling.port, noDelay: true })
+  try {
+    const sibling = await link.sibling(echo)
+    const times = await echoTimes(sibling.port, Buffer.alloc(messageBytes, 1), echoes).finally(() => sibling.close())
+    const roundTripMs = summarize(times)
+    return { oneWayMs: (roundTripMs.p50 ?? Number.NaN) / 2, roundTripMs, messageBytes }
+  } catch (error) {
+    throw new MeasurementError('the echo through the link broke off: see whether the relay process still runs', {
+      cause: error
+    })
+  } finally {
+    await echo.close()
+  }
+}
+
+async function echoTimes(port: number, message: Buffer, echoes: number): Promise<number[]> {
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   try {
     await once(socket, 'connect')
-    const message = Buffer.alloc(messageBytes, 1)
     // The first one also waits for the relay's own dial.
     await roundTrip(socket, message)
     const times: number[] = []
     for (let i = 0; i < echoes; i++) times.push(await roundTrip(socket, message))
-    const roundTripMs = summarize(times)
-    return { oneWayMs: (roundTripMs.p50 ?? Number.NaN) / 2, roundTripMs, messageBytes }
-  } catch (error) {
-    throw new MeasurementError('the echo through the link broke off: look at what the relay process wrote', {
-      cause: error
-    })
+    return times
   } finally {
     socket.destroy()
-    await sibling.close()
-    await echo.close()
   }
 }
 

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { ProcessError } from '../errors.ts'
 import { type AskRelay, Link, type LinkInit } from './link.ts'
 import { programUrl } from './program.ts'
@@ -14,14 +13,28 @@ interface Waiting {
 export class Relay {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
+  readonly #exited: Promise<void>
   #lastId = 0
-  #closing = false
 
   constructor() {
     this.#child = fork(programUrl('relay-process', import.meta.url), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     this.#child.on('message', (answer: RelayAnswer) => this.#settle(answer))
-    this.#child.on('exit', exitCode => this.#fail(`ended with status ${exitCode}`))
-    this.#child.on('error', error => this.#fail(`failed: ${error.message}`))
+    this.#exited = new Promise(resolve => {
+      this.#child.once('exit', (status, signal) => {
+        this.#fail(`ended with ${signal ?? `status ${status}`}`)
+        resolve()
+      })
+      this.#child.on('error', error => {
+        this.#fail(`failed: ${error.message}`)
+        // A process that was never there does not exit.
+        if (this.#child.pid === undefined) resolve()
+      })
+    })
+  }
+
+  /** Undefined where the process could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /** Opens a port on loopback that leads to `init.target`. @throws {ProcessError} when the relay refuses, or has ended */
@@ -29,13 +42,10 @@ export class Relay {
     return Link.open(init, this.#ask, onClosed)
   }
 
-  /** Ends all links and the process. Safe to call twice. */
+  /** Ends all links and the process. Safe to call twice, and after it has ended. */
   async close(): Promise<void> {
-    if (this.#closing || this.#child.exitCode !== null) return
-    this.#closing = true
-    const exited = once(this.#child, 'exit')
-    this.#child.disconnect()
-    await exited
+    if (this.#child.connected) this.#child.disconnect()
+    await this.#exited
   }
 
   readonly #ask: AskRelay = (call, argument) =>

@@ -278,6 +278,8 @@ describe('faults', () => {
     while ((await shaped.stats())[direction].queuedBytes === 0) await new Promise(setImmediate)
     expect(said).toBe('')
     expect((await shaped.stats()).connections.open).toBe(1)
+    ends[survivor].destroy()
+    while ((await shaped.stats()).connections.open > 0) await new Promise(setImmediate)
     target.close()
   })
 })

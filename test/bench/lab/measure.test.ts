@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Link } from '../../../src/bench/lab/link.ts'
 import { measureLink } from '../../../src/bench/lab/measure.ts'
-import { startLink } from '../../../src/bench/lab/relay.ts'
+import { Relay, startLink } from '../../../src/bench/lab/relay.ts'
 import { runSources } from '../run-sources.ts'
 
 let link: Link
@@ -23,4 +23,13 @@ test('D is half of the median round trip, of at least 41 echoes', async () => {
 
 test('too few echoes for a median are refused', async () => {
   await expect(measureLink(link, { echoes: 40 })).rejects.toMatchObject({ code: 'USAGE' })
+})
+
+test('a relay that was killed is an error, at once and for good, and closes all the same', async () => {
+  const relay = new Relay()
+  const doomed = await relay.startLink({ target: { host: '127.0.0.1', port: 9 }, delayMs: 1 })
+  process.kill(relay.pid!, 'SIGKILL')
+  await expect(measureLink(doomed)).rejects.toMatchObject({ code: 'MEASUREMENT_FAILED' })
+  await expect(doomed.stats()).rejects.toMatchObject({ code: 'PROCESS_FAILED' })
+  await relay.close()
 })
