@@ -35,6 +35,8 @@ export class Entry implements Session {
   grantedAt: number | undefined
   /** When the present row was granted; a row is kept for a while before pressure may take it. */
   residentSince = 0
+  /** Parking failed: not tried again before this. */
+  keptUntil = 0
   lastActivity: number
   runs = 0
   startDone = false

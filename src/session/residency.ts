@@ -66,6 +66,8 @@ export class Residency {
         return
       }
     }
+    this.#retry?.()
+    this.#retry = undefined
   }
 
   /** Frees all that the entry holds. The caller has seen to it that no run is in flight. */
@@ -93,20 +95,22 @@ export class Residency {
   #makeRoom(waiter: Entry): void {
     if (this.waiting.length <= this.#rowsComing()) return
     const { rows, parking, clock } = this.#components
+    const now = clock.now()
     const needsLease = waiter.state === 'queued' && !this.#leaseFree
     const residents = [...this.#leased].filter(entry => entry.row !== undefined)
+    const isLesser = (entry: Entry): boolean => entry.priority < waiter.priority
     if (parking !== undefined && !needsLease) {
-      const since = clock.now() - this.#init.residenceMs
-      const victim = chooseVictim(residents.filter(e => e.priority <= waiter.priority && e.residentSince <= since))
+      const since = now - this.#init.residenceMs
+      const takesTurns = (entry: Entry): boolean => entry.priority === waiter.priority && entry.residentSince <= since
+      const victim = chooseVictim(residents.filter(e => e.keptUntil <= now && (isLesser(e) || takesTurns(e))))
       if (victim !== undefined && parking.fits(rows.stateBytes(victim))) {
         this.#carry(victim, () => this.#takeAway(victim))
         return
       }
       this.#retryLater()
     }
-    // To lose its state for another, a session has to be less important than the other.
-    const lesser = (needsLease ? [...this.#leased] : residents).filter(entry => entry.priority < waiter.priority)
-    const victim = chooseVictim(lesser)
+    // What cannot be parked is lost, and only for a session that is more important.
+    const victim = chooseVictim((needsLease ? [...this.#leased] : residents).filter(isLesser))
     if (victim !== undefined) this.#components.evict(victim, 'PRESSURE')
   }
 
@@ -142,10 +146,8 @@ export class Residency {
       counters.parkings++
       if (entry.alive) this.#components.parked(entry)
     } catch (thrown) {
-      logger.warn({ session: entry.id, error: thrown }, 'a session could not be parked and keeps its row')
-    } finally {
-      // Also a session that could not be parked, or is wanted again, is left alone for a while.
-      entry.residentSince = clock.now()
+      logger.warn({ session: entry.id, error: thrown }, 'a session could not be parked')
+      entry.keptUntil = clock.now() + this.#init.residenceMs
     }
   }
 

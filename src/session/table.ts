@@ -259,6 +259,7 @@ export class SessionTable {
   async #start(entry: Entry, promoted: boolean): Promise<void> {
     await this.#hooks.start(entry)
     entry.markStarted()
+    this.#residency.admit()
     if (promoted && entry.alive) this.#notify(() => this.#components.events?.onPromoted?.(entry))
   }
 
