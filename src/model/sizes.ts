@@ -1,9 +1,8 @@
 import { architectureOf } from './architectures/index.ts'
+import { computeBytes } from './graph/compute.ts'
 import { elementCount } from './safetensors/tensors.ts'
 import type { ModelSpec } from './spec.ts'
 import type { BlockRange } from './types.ts'
-
-const computeBytes = 4
 
 /** Bytes that the blocks' weights take once loaded, in the float32 that they are computed in. */
 export function spanBytes({ spec }: { readonly spec: ModelSpec }, range: BlockRange): number {

@@ -1,6 +1,7 @@
 import type { GraphBuilder } from '../onnx/builder.ts'
 import type { AttentionSpec, ModelSpec } from '../spec.ts'
 import type { BlockRange, KvLayer } from '../types.ts'
+import { computeType } from './compute.ts'
 import { rotaryTables } from './rotary.ts'
 
 /** Values that the attention of every block in a span shares, and each block's KV cache. */
@@ -48,7 +49,7 @@ export function addCache(graph: GraphBuilder, spec: ModelSpec, range: BlockRange
   const layers = new Map<number, KvLayer>()
   for (let block = range.from; block < range.to; block++) {
     const past = (part: string) =>
-      graph.input(`blocks.${block}.past_${part}`, 'float32', ['batch', heads, 'capacity', headDim])
+      graph.input(`blocks.${block}.past_${part}`, computeType, ['batch', heads, 'capacity', headDim])
     layers.set(block, {
       pastKey: past('key'),
       pastValue: past('value'),

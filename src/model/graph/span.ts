@@ -4,6 +4,7 @@ import type { Model } from '../model.ts'
 import { GraphBuilder } from '../onnx/builder.ts'
 import type { BlockRange, SpanGraph } from '../types.ts'
 import { addCache } from './attention.ts'
+import { computeType } from './compute.ts'
 import { Layers, type Residual } from './layers.ts'
 import { Weights } from './weights.ts'
 
@@ -35,7 +36,7 @@ export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphI
   const kv = [...cache.layers.values()]
   for (const layer of kv) {
     for (const name of [layer.presentKey, layer.presentValue]) {
-      graph.output(name, 'float32', ['batch', layer.heads, 'capacity', layer.headDim])
+      graph.output(name, computeType, ['batch', layer.heads, 'capacity', layer.headDim])
     }
   }
   return {

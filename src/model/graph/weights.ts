@@ -3,15 +3,14 @@ import type { GraphBuilder, OnnxType } from '../onnx/builder.ts'
 import { requireTensor, type TensorNeed, type WeightTensor } from '../needs.ts'
 import { commonFolder, elementCount, type TensorIndex } from '../safetensors/tensors.ts'
 import type { StoredDtype } from '../types.ts'
+import { computeBytes, computeType } from './compute.ts'
 
 const onnxTypes: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
 
-const computeBytes = 4
-
 /**
- * The weights of a graph: external data that points into the model's files, cast to float32 where they are stored in
- * less. The cast's input is constant, so ONNX Runtime folds it when it loads. Which type is computed in, and how a
- * matrix is represented, is decided here and in `Layers.linear` only.
+ * The weights of a graph: external data that points into the model's files, cast where they are stored in another type
+ * than they are computed in. The cast's input is constant, so ONNX Runtime folds it when it loads. How a matrix is
+ * represented is decided here and in `Layers.linear` only.
  */
 export class Weights {
   readonly #graph: GraphBuilder
@@ -65,7 +64,8 @@ export class Weights {
     if (first === undefined) throw new RangeError(`no tensors to load as ${name}`)
     const byteLength = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
     const external = this.#external(name, first, shape, byteLength)
-    const value = first.dtype === 'F32' ? external : this.#graph.cast(external, 'float32', `${name}.float32`)
+    const value =
+      onnxTypes[first.dtype] === computeType ? external : this.#graph.cast(external, computeType, `${name}.cast`)
     this.#loaded.set(name, value)
     this.#loadedBytes += elementCount(shape) * computeBytes
     return value
