@@ -37,7 +37,7 @@ export async function checkRuntime(folder: string, logger: Logger): Promise<Find
   const about = 'ONNX Runtime'
   try {
     const model = await openModel(folder)
-    const graph = await buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
+    const graph = buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
     const runner = await loadSpan(graph, { slots: 1, maxLength: 16, threads: 1, logger })
     const { version, binding, library, reason } = runner.runtime
     await runner.close()

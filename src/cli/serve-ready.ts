@@ -1,7 +1,10 @@
 import type { ReadyInfo } from '../node/index.ts'
 
-/** What a person wants to know of a node that serves, and the line that uses it. */
-export function readyForPeople(info: ReadyInfo, strong: (text: string) => string): string {
+/**
+ * What a person wants to know of a node that serves, and the line that uses it.
+ * @param generate what calls `generate` for this model
+ */
+export function readyForPeople(info: ReadyInfo, generate: string, strong: (text: string) => string): string {
   const [from, to] = info.blocks
   const whole = from === 0 && to === info.modelBlocks
   const rows: readonly (readonly [string, string])[] = [
@@ -18,7 +21,7 @@ export function readyForPeople(info: ReadyInfo, strong: (text: string) => string
     ...rows.map(([name, text]) => `  ${name.padEnd(10)} ${text}`),
     '',
     'Generate through it:',
-    `  andthen generate --peers ${info.addresses[0] ?? ''}${others} --prompt 'ROMEO:'`,
+    `  ${generate} --peers ${info.addresses[0] ?? ''}${others} --prompt 'Once upon a time'`,
     '',
     "This node sees the hidden states that pass through it, and clients' text can be inferred from them.",
     ''

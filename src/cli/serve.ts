@@ -1,10 +1,11 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { UsageError } from '../base/index.ts'
+import { toAndthenError, UsageError } from '../base/index.ts'
 import type { ServeOptions, ServerNode } from '../node/index.ts'
 import { parseBlocks, rangeWarning } from './block-range.ts'
 import { parseDevice, parseWeights } from './choices.ts'
 import { type Context, defineCommand, type LogSettings } from './command.ts'
+import { invocationOf } from './invocation.ts'
 import { list, present, toggle, value } from './flags.ts'
 import { parseAdmin } from './host-port.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
@@ -69,9 +70,15 @@ export const serveCommand = defineCommand({
       return exitStatus.done
     }
     const { logger, signal } = context
-    const node = await serve({ ...options, logger, signal, onProgress: showLoading(context) })
-    announceReady(node, context, log)
-    return drainedAtEnd(node, context)
+    try {
+      const node = await serve({ ...options, logger, signal, onProgress: showLoading(context) })
+      announceReady(node, options.model, context, log)
+      return await drainedAtEnd(node, context)
+    } catch (error) {
+      // Asked to end while it was still loading, it has nothing to drain.
+      if (signal.aborted && toAndthenError(error).code === 'CANCELLED') return exitStatus.done
+      throw error
+    }
   }
 })
 
@@ -86,10 +93,14 @@ function showLoading({ terminal }: Context) {
   }
 }
 
-function announceReady(node: ServerNode, { terminal }: Context, log: LogSettings): void {
+function announceReady({ info }: ServerNode, model: string, { terminal }: Context, log: LogSettings): void {
   terminal.status('')
-  if (log.logFormat === 'json') terminal.out(`${JSON.stringify(node.info)}\n`)
-  else terminal.out(readyForPeople(node.info, text => terminal.paint('out', 'bold', text)))
+  if (log.logFormat === 'json') {
+    terminal.out(`${JSON.stringify(info)}\n`)
+    return
+  }
+  const generate = invocationOf('generate') + (model === defaultModel ? '' : ` --model ${model}`)
+  terminal.out(readyForPeople(info, generate, text => terminal.paint('out', 'bold', text)))
 }
 
 /** Serves until the first signal, then lets sessions end. */

@@ -3,6 +3,7 @@ import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { toggle } from './flags.ts'
 import { defaultNewTokens, defaultTimeouts, generationFlags } from './generate-flags.ts'
+import { invocationOf } from './invocation.ts'
 import { type GenerationResult, loadLibrary } from './library.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
@@ -93,6 +94,6 @@ function summary(result: GenerationResult, servers: readonly ServerProcess[]): s
 async function staysUp(servers: readonly ServerProcess[], { terminal, signal }: Context): Promise<void> {
   const addresses = servers.map(server => server.info.addresses[0]).join(',')
   terminal.err(`\nThe servers stay up. In another terminal:\n`)
-  terminal.err(`  node bin/generate --peers ${addresses} --prompt 'JULIET:'\nCtrl-C ends them.\n`)
+  terminal.err(`  ${invocationOf('generate')} --peers ${addresses} --prompt 'JULIET:'\nCtrl-C ends them.\n`)
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
 }
