@@ -40,6 +40,8 @@ export class FakeRows implements Rows {
   readonly state = new Map<number, string>()
   readonly released: string[] = []
   failRelease = false
+  /** How long each move of state takes. */
+  delay: () => Promise<void> = () => Promise.resolve()
 
   /** What a run does: the session's state grows. */
   grow(session: Session): string {
@@ -48,7 +50,7 @@ export class FakeRows implements Rows {
     return grown
   }
 
-  release(session: Session): void {
+  async release(session: Session): Promise<void> {
     const { slot, generation } = session.row!
     const lease = `${slot}/${generation}`
     if (session.runs > 0) throw new Error(`row ${slot} released with ${session.runs} runs in flight`)
@@ -56,26 +58,32 @@ export class FakeRows implements Rows {
     this.released.push(lease)
     if (this.failRelease) throw new Error('the device does not answer')
     this.state.delete(slot)
+    await this.delay()
+    if (this.state.has(slot)) throw new Error(`row ${slot} was written to while it was emptied`)
   }
 
   stateBytes(session: Session): number {
     return this.state.get(session.row!.slot)?.length ?? 0
   }
 
-  save(session: Session): Promise<Uint8Array> {
-    return Promise.resolve(Buffer.from(this.state.get(session.row!.slot) ?? ''))
+  async save(session: Session): Promise<Uint8Array> {
+    const state = Buffer.from(this.state.get(session.row!.slot) ?? '')
+    await this.delay()
+    return state
   }
 
-  load(session: Session, state: Uint8Array): Promise<void> {
-    if (this.state.has(session.row!.slot)) throw new Error(`row ${session.row!.slot} was not empty`)
-    this.state.set(session.row!.slot, Buffer.from(state).toString())
-    return Promise.resolve()
+  async load(session: Session, state: Uint8Array): Promise<void> {
+    const { slot } = session.row!
+    if (this.state.has(slot)) throw new Error(`row ${slot} was not empty`)
+    await this.delay()
+    this.state.set(slot, Buffer.from(state).toString())
   }
 }
 
 export class FakeParking implements ParkingLot {
   readonly states = new Map<string, Uint8Array>()
   room: number
+  delay: () => Promise<void> = () => Promise.resolve()
 
   constructor(room = Number.POSITIVE_INFINITY) {
     this.room = room
@@ -85,15 +93,17 @@ export class FakeParking implements ParkingLot {
     return bytes <= this.room
   }
 
-  put(key: string, state: Uint8Array): Promise<void> {
+  async put(key: string, state: Uint8Array): Promise<void> {
+    await this.delay()
     this.states.set(key, state)
-    return Promise.resolve()
   }
 
-  take(key: string): Promise<Uint8Array> {
+  async take(key: string): Promise<Uint8Array> {
     const state = this.states.get(key)
     this.states.delete(key)
-    return state === undefined ? Promise.reject(new Error(`nothing parked at ${key}`)) : Promise.resolve(state)
+    await this.delay()
+    if (state === undefined) throw new Error(`nothing parked at ${key}`)
+    return state
   }
 
   drop(key: string): Promise<void> {
