@@ -13,8 +13,19 @@ export interface Environment {
   readonly memory: DeviceMemory
 }
 
+const environments = new Map<string, Promise<Environment>>()
+
 /** @throws RuntimeLoadError when the library or the FFI does not load */
-export async function openEnvironment(libraryFolder?: string): Promise<Environment> {
+export function openEnvironment(libraryFolder = ''): Promise<Environment> {
+  const known = environments.get(libraryFolder)
+  if (known !== undefined) return known
+  const opening = createEnvironment(libraryFolder === '' ? undefined : libraryFolder)
+  environments.set(libraryFolder, opening)
+  opening.catch(() => environments.delete(libraryFolder))
+  return opening
+}
+
+async function createEnvironment(libraryFolder: string | undefined): Promise<Environment> {
   const api = await loadLibrary(libraryFolder)
   return { api, pointer: api.create('CreateEnv', logFatal, 'andthen'), memory: DeviceMemory.host(api) }
 }

@@ -15,6 +15,9 @@ const asyncStackBytes = 8 * mebibyte
 /** onnxruntime-node's own libraries lie in a folder named after the Node-API version that it is built for. */
 const packageFolder = ['bin', 'napi-v6', platform, arch]
 
+/** koffi unloads a library whose handle is collected, under the feet of whoever kept only addresses in it. */
+const loadedForGood: unknown[] = []
+
 const libraryNames: Partial<Record<NodeJS.Platform, RegExp>> = {
   linux: /^libonnxruntime\.so(\.\d+)*$/,
   darwin: /^libonnxruntime(\.\d+)*\.dylib$/,
@@ -56,6 +59,7 @@ export async function loadLibrary(folder?: string): Promise<Api> {
   const path = await findLibrary(folder)
   try {
     const library = koffi.load(path)
+    loadedForGood.push(library)
     const [getApi, getVersion] = koffi.decode(
       library.func('void *OrtGetApiBase()')() as Pointer,
       koffi.array('void *', 2)
