@@ -1,8 +1,10 @@
+import type { Receipt } from '../wire/index.ts'
 import type { PushArrival } from './race-types.ts'
 
 interface Held<I> {
   readonly push: PushArrival<I>
-  readonly expiresAt: number
+  /** When it came, ms. */
+  readonly arrivedAt: number
 }
 
 /** Pushes that came before the owner's word on their step: few, small, and not for long. */
@@ -19,48 +21,53 @@ export class Hold<I> {
     this.#holdMs = init.holdMs
   }
 
-  /** False when the push is a duplicate, or there is no room. */
+  /** Keeps the push, or says why not. */
   add(push: PushArrival<I>, now: number): 'held' | 'duplicate' | 'hold-full' {
     if (this.#held.some(({ push: other }) => other.epoch === push.epoch && other.step === push.step)) return 'duplicate'
     if (this.#held.length >= this.#maxSteps || this.#bytes + push.bytes > this.#maxBytes) return 'hold-full'
-    this.#held.push({ push, expiresAt: now + this.#holdMs })
+    this.#held.push({ push, arrivedAt: now })
     this.#bytes += push.bytes
     return 'held'
   }
 
-  /** Takes out the push of this step, if it is held. */
-  take(epoch: number, step: number): PushArrival<I> | undefined {
-    return this.#remove(held => held.push.epoch === epoch && held.push.step === step)[0]
+  /** Takes out the push of this step, if it is held, and when it came. */
+  take(epoch: number, step: number): Held<I> | undefined {
+    return this.#remove(({ push }) => push.epoch === epoch && push.step === step)[0]
+  }
+
+  /** Takes out the push that came with just this receipt. */
+  takeWith(receipt: Receipt): PushArrival<I> | undefined {
+    return this.#remove(({ push }) => push.receipt === receipt)[0]?.push
   }
 
   /** Takes out what no step can use any more: earlier epochs. */
   takeBefore(epoch: number): PushArrival<I>[] {
-    return this.#remove(held => held.push.epoch < epoch)
+    return this.#remove(({ push }) => push.epoch < epoch).map(held => held.push)
   }
 
   takeExpired(now: number): PushArrival<I>[] {
-    return this.#remove(held => held.expiresAt <= now)
+    return this.#remove(({ arrivedAt }) => arrivedAt + this.#holdMs <= now).map(held => held.push)
   }
 
   takeAll(): PushArrival<I>[] {
-    return this.#remove(() => true)
+    return this.#remove(() => true).map(held => held.push)
   }
 
-  /** When the next one expires, ms. */
+  /** When the next one expires, ms: they are held equally long, so it is the first that came. */
   get deadline(): number | null {
-    return this.#held[0]?.expiresAt ?? null
+    const first = this.#held[0]
+    return first === undefined ? null : first.arrivedAt + this.#holdMs
   }
 
   get bytes(): number {
     return this.#bytes
   }
 
-  #remove(which: (held: Held<I>) => boolean): PushArrival<I>[] {
-    if (this.#held.length === 0) return []
-    const taken = this.#held.filter(which).map(held => held.push)
+  #remove(which: (held: Held<I>) => boolean): Held<I>[] {
+    const taken = this.#held.filter(which)
     if (taken.length === 0) return taken
     this.#held = this.#held.filter(held => !which(held))
-    this.#bytes -= taken.reduce((sum, push) => sum + push.bytes, 0)
+    this.#bytes -= taken.reduce((sum, { push }) => sum + push.bytes, 0)
     return taken
   }
 }

@@ -70,6 +70,8 @@ export type IgnoredReason =
   | 'duplicate'
   | 'hold-full'
   | 'hold-expired'
+  | 'former-upstream'
+  | 'receipt'
 
 /** What the shell must do, in this order. */
 export type Effect<I> =

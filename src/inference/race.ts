@@ -1,5 +1,6 @@
-import { equalBytes } from '../wire/index.ts'
+import { equalBytes, type Receipt } from '../wire/index.ts'
 import { Hold } from './hold.ts'
+import { Lateness } from './lateness.ts'
 import type {
   Arrival,
   Effect,
@@ -10,13 +11,6 @@ import type {
   StepHeader,
   StepRecord
 } from './race-types.ts'
-
-/** `NeedCopy` waits this long at least: a push that is merely late should win. */
-const MIN_NEED_COPY_MS = 50
-/** And this many times the usual lateness of this session's pushes. */
-const LATENESS_FACTOR = 4
-/** Weight of the newest sample in the smoothed lateness. */
-const LATENESS_GAIN = 0.2
 
 /**
  * The steps of one session on one server: which copy of each input is used, what is proven, what is committed.
@@ -38,6 +32,7 @@ export class Race<I> {
   readonly #maxOutstanding: number
   readonly #trustPushes: boolean
   readonly #hold: Hold<I>
+  readonly #lateness = new Lateness()
   /** Steps of this epoch by position, the oldest first; committed ones stay a while to answer repeats and late copies. */
   #records: StepRecord<I>[] = []
   #running: StepRecord<I> | null = null
@@ -48,7 +43,6 @@ export class Race<I> {
   #next = { step: 0, position: 0 }
   /** Where the cache is cut once the run in flight has ended. */
   #cutTo: number | null = null
-  #lateness = 0
 
   constructor(init: RaceInit) {
     this.#maxLength = init.maxLength
@@ -96,10 +90,9 @@ export class Race<I> {
         `epoch ${header.epoch} was not begun here; it is ${this.#epoch}: send Rewind first`
       )
     const known = this.#find(header)
-    if (known !== undefined) {
-      const repeat = !withBytes && !known.replay && known.phase === 'done'
-      return repeat ? [{ kind: 'repeat', record: known }] : []
-    }
+    if (known !== undefined) return this.#again(known, header, withBytes)
+    // The copy of a step that is proven and forgotten: there is nothing left to compare it with.
+    if (withBytes && !header.replay && header.step < this.#next.step) return []
     const problem = this.#problemWith(header)
     if (problem !== null) return this.#refuse(problem[0], header, problem[1])
 
@@ -121,7 +114,7 @@ export class Race<I> {
     this.#records.push(record)
     this.#next = { step: header.replay ? 0 : header.step + 1, position: header.position + header.n }
     const held = header.replay ? undefined : this.#hold.take(header.epoch, header.step)
-    return held === undefined ? [] : this.onPush(held, now)
+    return held === undefined ? [] : this.#onPush(held.push, now, held.arrivedAt)
   }
 
   /** The owner's own bytes of a step are there. */
@@ -129,13 +122,17 @@ export class Race<I> {
     const record = header.epoch === this.#epoch && !this.#ended ? this.#find(header) : undefined
     if (record === undefined || record.position !== header.position || record.n !== header.n)
       return [{ kind: 'drop', input: copy.input }]
-    record.copyArrivedAt = now
+    if (record.copyArrivedAt === 0) record.copyArrivedAt = now
     if (record.phase === 'waiting') return [...this.#use(record, 'copy', copy), ...this.#advance()]
     return [{ kind: 'drop', input: copy.input }, ...this.#prove(record, copy.digest, now)]
   }
 
   /** A push from the session's upstream is there, whole, and its receipt names these bytes. */
   onPush(push: PushArrival<I>, now: number): Effect<I>[] {
+    return this.#onPush(push, now, now)
+  }
+
+  #onPush(push: PushArrival<I>, now: number, arrivedAt: number): Effect<I>[] {
     if (push.epoch < this.#epoch) return this.#ignore('stale-epoch', push)
     if (push.epoch === this.#epoch && this.#ended) return this.#ignore('ended-epoch', push)
     const record = push.epoch === this.#epoch ? this.#find({ ...push, replay: false }) : undefined
@@ -145,8 +142,10 @@ export class Race<I> {
       return outcome === 'held' ? [] : this.#ignore(outcome, push)
     }
     if (record.position !== push.position || record.n !== push.n) return this.#ignore('position', push)
-    record.pushArrivedAt = now
-    if (record.verifiedAt !== null) this.#lateness += LATENESS_GAIN * (now - record.verifiedAt - this.#lateness)
+    if (record.pushArrivedAt === 0) {
+      record.pushArrivedAt = arrivedAt
+      if (record.verifiedAt !== null) this.#lateness.add(now - record.verifiedAt)
+    }
     if (record.phase === 'waiting') {
       record.receipt = push.receipt
       if (record.proof !== null && !equalBytes(record.proof, push.digest))
@@ -164,12 +163,17 @@ export class Race<I> {
     return [{ kind: 'drop', input: push.input }]
   }
 
-  /** The receipt that came with a push turned out to be forged: what was pushed proves nothing, and is not used. */
-  onForgedReceipt(epoch: number, step: number): Effect<I>[] {
-    if (epoch !== this.#epoch || this.#ended) return []
-    const record = this.#find({ step, position: 0, replay: false })
-    if (record === undefined || record.committed || record.source !== 'push' || record.digest === null) return []
+  /**
+   * The signature of this receipt, which came with a push, turned out to be forged: the push proves nothing, and counts
+   * only where the owner has proven the same bytes.
+   */
+  onForgedReceipt(receipt: Receipt): Effect<I>[] {
+    const held = this.#hold.takeWith(receipt)
+    if (held !== undefined) return this.#ignore('receipt', held)
+    const record = this.#records.find(other => other.receipt === receipt)
+    if (record === undefined) return []
     record.receipt = null
+    if (record.committed || record.proof !== null || record.digest === null) return []
     return this.#mismatch(record, record.digest, new Uint8Array())
   }
 
@@ -182,9 +186,10 @@ export class Race<I> {
 
   /**
    * The owner begins a higher epoch at `length` tokens, or at what is committed where that is less. Null where the epoch
-   * is not higher: the request came too late and changes nothing.
+   * is not higher: the request came too late and changes nothing. Where the owner names another upstream with it, what
+   * the one before has pushed ahead is of no use.
    */
-  onRewind(epoch: number, length: number): Effect<I>[] | null {
+  onRewind(epoch: number, length: number, upstreamChanged = false): Effect<I>[] | null {
     if (epoch <= this.#epoch) return null
     const target = Math.min(length, this.#committed)
     const effects = this.#endEpoch(target)
@@ -193,6 +198,7 @@ export class Race<I> {
     this.#committed = target
     this.#next = { step: 0, position: target }
     for (const push of this.#hold.takeBefore(epoch)) effects.push(...this.#ignore('stale-epoch', push))
+    if (upstreamChanged) for (const push of this.#hold.takeAll()) effects.push(...this.#ignore('former-upstream', push))
     return effects
   }
 
@@ -258,6 +264,17 @@ export class Race<I> {
     )
   }
 
+  /** The owner names a step that it has named before. */
+  #again(known: StepRecord<I>, header: StepHeader, withBytes: boolean): Effect<I>[] {
+    const { step, position, n } = known
+    if (header.position !== position || header.n !== n) {
+      const told = `step ${step} was asked for as ${n} tokens at position ${position}, not ${header.n} at ${header.position}`
+      return this.#refuse('BAD_STEP', header, told)
+    }
+    const repeat = !withBytes && !known.replay && known.phase === 'done'
+    return repeat ? [{ kind: 'repeat', record: known }] : []
+  }
+
   #problemWith(header: StepHeader): [RefusalCode, string] | null {
     const { step, position } = this.#next
     const end = header.position + header.n
@@ -309,7 +326,7 @@ export class Race<I> {
     record.proof ??= digest
     if (record.digest === null) {
       record.verifiedAt = now
-      record.needCopyAt = now + Math.max(MIN_NEED_COPY_MS, LATENESS_FACTOR * this.#lateness)
+      record.needCopyAt = now + this.#lateness.patienceMs
       return []
     }
     if (!equalBytes(digest, record.digest)) return this.#mismatch(record, record.digest, digest)

@@ -115,7 +115,8 @@ export class HostedSession {
   }
 
   onRewind(rewind: Rewind): void {
-    const effects = this.race.onRewind(rewind.epoch, rewind.length)
+    const upstream = rewind.upstreamNone ? '' : rewind.upstream === '' ? this.upstream : rewind.upstream
+    const effects = this.race.onRewind(rewind.epoch, rewind.length, upstream !== this.upstream)
     if (effects === null) {
       const told = `epoch ${rewind.epoch} is not above ${this.race.epoch}, which was begun before`
       this.#refuse(new RequestError('EPOCH', told), { epoch: rewind.epoch, step: 0 })
@@ -123,7 +124,7 @@ export class HostedSession {
     }
     this.#apply(effects)
     if (rewind.upstreamNone || rewind.upstream !== '') {
-      this.upstream = rewind.upstreamNone ? '' : rewind.upstream
+      this.upstream = upstream
       this.#onUpstream()
     }
     if (rewind.next !== null || rewind.nextNone) this.#next.name(rewind.next)
@@ -136,7 +137,7 @@ export class HostedSession {
     // Off the critical path: by now the span computes, in another thread.
     setImmediate(() => {
       if (this.session.signal.aborted || isSignedByServer(push.receipt, this.#components.verify)) return
-      this.#apply(this.race.onForgedReceipt(push.epoch, push.step))
+      this.#apply(this.race.onForgedReceipt(push.receipt))
     })
   }
 
