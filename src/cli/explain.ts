@@ -6,7 +6,7 @@ import type { GenerationResult } from './library.ts'
  */
 export function explain(result: GenerationResult): string {
   const { hops, stepMs, clientMs, floorMs, floorRatio } = result
-  if (stepMs.n === 0) return 'one token or none: there was no decode step to explain'
+  if (stepMs.mean === null) return 'one token or none: there was no decode step to explain'
   const digits = stepMs.mean < 20 ? 1 : 0
   const rounded = (ms: number) => Number(ms.toFixed(digits))
   const over = (part: 'networkMs' | 'computeMs' | 'queueMs' | 'otherMs') =>
@@ -18,12 +18,14 @@ export function explain(result: GenerationResult): string {
     [over('computeMs'), 'compute'],
     [over('queueMs'), 'queue'],
     [over('otherMs'), 'other'],
-    [rounded(clientMs), 'client']
+    [rounded(clientMs ?? 0), 'client']
   ]
   // What rounding left over goes to the last term, so that the line adds up to the digit.
   const unaccounted = rounded(total - parts.reduce((sum, [ms]) => sum + ms, 0))
   const shown = parts.filter(([ms, name]) => ms !== 0 || (name !== 'queue' && name !== 'other'))
   const terms = [...shown, [unaccounted, 'unaccounted'] as const]
   const sum = terms.map(([ms, name]) => `${ms.toFixed(digits)} ${name}`).join(' + ')
-  return `${total.toFixed(digits)} ms = ${sum}; floor ${floorMs.toFixed(digits)} (${floorRatio.toFixed(2)}x)`
+  const floor =
+    floorMs === null || floorRatio === null ? 'unknown' : `${floorMs.toFixed(digits)} (${floorRatio.toFixed(2)}x)`
+  return `${total.toFixed(digits)} ms = ${sum}; floor ${floor}`
 }

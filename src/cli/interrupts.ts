@@ -2,10 +2,7 @@ import { exitStatus } from './report.ts'
 
 const signals = ['SIGINT', 'SIGTERM'] as const
 
-/**
- * The first SIGINT or SIGTERM aborts the signal, so that work ends in good order; the second ends the process at once.
- * The loss of an IPC channel counts as the first: a parent that started this process with one is gone.
- */
+/** The first SIGINT or SIGTERM aborts the signal, so that work ends in good order; the second ends the process at once. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController()
   const interrupt = () => {
@@ -13,6 +10,5 @@ export function interruptSignal(): AbortSignal {
     controller.abort()
   }
   for (const signal of signals) process.on(signal, interrupt)
-  if (process.connected) process.once('disconnect', () => controller.abort())
   return controller.signal
 }

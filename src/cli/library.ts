@@ -39,31 +39,25 @@ export interface Generation extends AsyncIterable<Piece> {
   result(): Promise<GenerationResult>
 }
 
-interface Percentiles {
-  readonly n: number
-  readonly mean: number
-}
-
+/** What the commands read of the result; `generate --json` prints all of it. Null is what was not measured. */
 export interface GenerationResult {
-  readonly text: string | null
   readonly tokenIds: readonly number[]
   readonly finishReason: 'stop' | 'length' | 'cancelled' | 'error'
-  readonly timeToFirstTokenMs: number
-  readonly stepMs: Percentiles
-  readonly tokensPerSecond: number
+  readonly timeToFirstTokenMs: number | null
+  readonly stepMs: { readonly n: number; readonly mean: number | null }
+  readonly tokensPerSecond: number | null
   readonly route: Route
   readonly pushes: { readonly used: number }
-  readonly replays: number
-  readonly clientMs: number
+  readonly clientMs: number | null
   readonly hops: readonly {
     readonly computeMs: number
     readonly queueMs: number
     readonly otherMs: number
     readonly networkMs: number
   }[]
-  readonly unaccountedMs: number
-  readonly floorMs: number
-  readonly floorRatio: number
+  readonly unaccountedMs: number | null
+  readonly floorMs: number | null
+  readonly floorRatio: number | null
 }
 
 export interface Connection {

@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url'
 import { CancelledError, UsageError } from '../base/index.ts'
+import type { ServerProcess } from '../bench/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { toggle } from './flags.ts'
@@ -7,9 +9,12 @@ import { invocationOf } from './invocation.ts'
 import { type GenerationResult, loadLibrary } from './library.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
-import { type ServerProcess, startServer } from './server-process.ts'
 
 const spans = ['0-4', '4-8', '8-12']
+const serveArguments = [
+  fileURLToPath(new URL('../../bin/serve', import.meta.url)),
+  ...['--log-format', 'json', '--model', defaultModel, '--listen', '/ip4/127.0.0.1/tcp/0']
+]
 const defaultPrompt = 'ROMEO:\n'
 
 const flags = {
@@ -32,7 +37,7 @@ export const startCommand = defineCommand({
     }
   },
   async run(options, context) {
-    const servers = await startServers(context)
+    const servers = await startAll(context)
     try {
       const result = await generateThrough(servers, options, context)
       context.terminal.err(`\n${summary(result, servers)}\n`)
@@ -44,16 +49,15 @@ export const startCommand = defineCommand({
   }
 })
 
-/** All of them, or none: when one fails, those that started are stopped. */
-async function startServers({ terminal, signal }: Context): Promise<ServerProcess[]> {
+async function startAll({ terminal, signal }: Context): Promise<ServerProcess[]> {
   terminal.err(`Starting ${spans.length} servers of tiny-shakespeare, blocks ${spans.join(', ')}.\n`)
-  const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '--model', defaultModel]
-  const starting = await Promise.allSettled(spans.map(blocks => startServer(['--blocks', blocks, ...listen], signal)))
-  const servers = starting.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
-  const failure = starting.find(start => start.status === 'rejected')
-  if (failure === undefined) return servers
-  await Promise.all(servers.map(server => server.stop()))
-  throw signal.aborted ? new CancelledError('start') : failure.reason
+  const { startServers } = await import('../bench/index.ts')
+  try {
+    return await startServers(spans.map(blocks => ({ arguments: [...serveArguments, '--blocks', blocks] })))
+  } catch (error) {
+    // Ctrl-C in a terminal ends the servers too.
+    throw signal.aborted ? new CancelledError('start', { cause: error }) : error
+  }
 }
 
 async function generateThrough(
@@ -62,7 +66,7 @@ async function generateThrough(
   { terminal, logger, signal }: Context
 ): Promise<GenerationResult> {
   const { prompt, maxNewTokens, temperature, route } = options
-  const peers = servers.flatMap(server => server.info.addresses.slice(0, 1))
+  const peers = servers.flatMap(server => server.ready.addresses.slice(0, 1))
   const { connect } = await loadLibrary()
   const connection = await connect({
     model: defaultModel,
@@ -86,13 +90,18 @@ async function generateThrough(
 }
 
 function summary(result: GenerationResult, servers: readonly ServerProcess[]): string {
-  const tokens = result.tokenIds.length
-  const speed = `${result.tokensPerSecond.toFixed(1)} tokens/s, first after ${result.timeToFirstTokenMs.toFixed(0)} ms`
-  return `${tokens} tokens through ${servers.length} servers by ${result.route}: ${speed}, ${result.pushes.used} pushes used.`
+  const { tokenIds, route, tokensPerSecond, timeToFirstTokenMs, pushes } = result
+  const parts = [
+    `${tokenIds.length} tokens through ${servers.length} servers, route ${route}`,
+    ...(tokensPerSecond === null ? [] : [`${tokensPerSecond.toFixed(1)} tokens/s`]),
+    ...(timeToFirstTokenMs === null ? [] : [`first after ${timeToFirstTokenMs.toFixed(0)} ms`]),
+    `${pushes.used} pushes used`
+  ]
+  return parts.join(', ')
 }
 
 async function staysUp(servers: readonly ServerProcess[], { terminal, signal }: Context): Promise<void> {
-  const addresses = servers.map(server => server.info.addresses[0]).join(',')
+  const addresses = servers.map(server => server.ready.addresses[0]).join(',')
   terminal.err(`\nThe servers stay up. In another terminal:\n`)
   terminal.err(`  ${invocationOf('generate')} --peers ${addresses} --prompt 'JULIET:'\nCtrl-C ends them.\n`)
   if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))

@@ -5,7 +5,6 @@ import type { GenerationResult } from '../../src/cli/library.ts'
 
 const hop = { computeMs: 10, queueMs: 0, otherMs: 0, networkMs: 20 }
 const result = (change: Partial<GenerationResult>): GenerationResult => ({
-  text: '',
   tokenIds: [],
   finishReason: 'length',
   timeToFirstTokenMs: 0,
@@ -13,7 +12,6 @@ const result = (change: Partial<GenerationResult>): GenerationResult => ({
   tokensPerSecond: 0,
   route: 'relay',
   pushes: { used: 0 },
-  replays: 0,
   clientMs: 1,
   hops: [hop, hop, hop],
   unaccountedMs: 3,
@@ -30,8 +28,12 @@ it('names the queue, and what else there was, only where there was any', () => {
   expect(explain(result({ hops: [{ ...hop, queueMs: 4, otherMs: 2 }] }))).toContain('+ 4 queue + 2 other +')
 })
 
+it('says where the floor is unknown', () => {
+  expect(explain(result({ floorMs: null, floorRatio: null }))).toMatch(/; floor unknown$/)
+})
+
 it('has nothing to explain after one token', () => {
-  expect(explain(result({ stepMs: { n: 0, mean: 0 } }))).toMatch(/no decode step/)
+  expect(explain(result({ stepMs: { n: 0, mean: null } }))).toMatch(/no decode step/)
 })
 
 it('adds up to the digit', () => {
