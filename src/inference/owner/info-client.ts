@@ -1,4 +1,4 @@
-import { type Clock, CancelledError, systemClock, TimeoutError } from '../../base/index.ts'
+import { CancelledError, type Clock, systemClock, TimeoutError, toAndthenError } from '../../base/index.ts'
 import { ConnectionLostError, type Network, type PeerStream, type PeerTarget } from '../../network/index.ts'
 import { INFO_PROTOCOL, type Info, infoMessage, WireError } from '../../wire/index.ts'
 import { INFO_TIMEOUT_MS, MAX_INFO_BYTES } from './constants.ts'
@@ -64,7 +64,7 @@ function readMessage(stream: PeerStream): Promise<Uint8Array> {
         filled += piece.length
         if (filled === message.length) resolve(message)
       } catch (error) {
-        reject(error as WireError)
+        reject(toAndthenError(error))
       }
     }
     stream.onClose = error =>

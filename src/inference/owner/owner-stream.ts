@@ -27,6 +27,7 @@ export class OwnerStream {
   readonly #stream: PeerStream
   readonly #writer: MessageWriter<OwnerMessage>
   #ended = false
+  #onFlushed: () => void = () => undefined
 
   /** @param init.maxTensorBytes of the longest output that will be asked for */
   constructor(stream: PeerStream, handler: ServerMessageHandler, init: { maxTensorBytes: number }) {
@@ -54,7 +55,10 @@ export class OwnerStream {
         this.abort(toAndthenError(error))
       }
     }
-    stream.onDrain = () => this.#writer.drained()
+    stream.onDrain = () => {
+      this.#writer.drained()
+      this.#checkFlushed()
+    }
     stream.onClose = error =>
       this.#end(
         error === undefined ? new ConnectionLostError(this.peerId, 'it closed the stream') : toAndthenError(error)
@@ -75,6 +79,14 @@ export class OwnerStream {
     if (!this.#ended) this.#writer.sendTensor(message, bytes, options)
   }
 
+  /** Resolves when all that was sent is with the stream, or the stream is over. */
+  async flushed(): Promise<void> {
+    if (this.#writer.queuedBytes === 0) return
+    await new Promise<void>(resolve => {
+      this.#onFlushed = resolve
+    })
+  }
+
   /** Ends the stream in good order; the handler hears of no end. */
   async close(): Promise<void> {
     this.#ended = true
@@ -88,10 +100,15 @@ export class OwnerStream {
     this.#stream.abort(error)
   }
 
+  #checkFlushed(): void {
+    if (this.#writer.queuedBytes === 0) this.#onFlushed()
+  }
+
   #end(error: AndthenError): void {
     if (this.#ended) return
     this.#ended = true
     this.#writer.clear()
+    this.#checkFlushed()
     this.handler.onEnd(error)
   }
 }

@@ -61,6 +61,13 @@ export type PassEffect =
   /** The epoch is over: no effect follows, whatever comes. */
   | { readonly kind: 'fault'; readonly fault: Fault }
 
+export interface WaitingFor {
+  readonly step: number
+  readonly server: number
+  /** The last server has answered already: this one only keeps its header back. */
+  readonly overtaken: boolean
+}
+
 export interface PassesInit {
   readonly servers: readonly ChainServer[]
   readonly verify: VerifyPolicyName

@@ -2,7 +2,7 @@ import type { AndthenError } from '../../base/index.ts'
 import { type Digester, equalBytes, type Mismatch, type Output, type WantName } from '../../wire/index.ts'
 import { AUTO_COPY_BYTES } from './constants.ts'
 import { ServerFaultError } from './errors.ts'
-import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, StepRequest } from './pass-types.ts'
+import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, StepRequest, WaitingFor } from './pass-types.ts'
 
 /** One pass at one server. */
 interface Stop {
@@ -53,12 +53,18 @@ export class Passes {
     return this.#passes
   }
 
-  /** Of the oldest pass that is not emitted: the first server whose output is missing, or null where none is. */
-  get waitingFor(): { readonly step: number; readonly server: number } | null {
-    const pass = this.#passes.find(({ emitted }) => !emitted)
+  /** Whom the oldest pass waits for: the first server whose output is missing, or not whole; null without a pass. */
+  get waitingFor(): WaitingFor | null {
+    const pass = this.#passes[0]
     if (pass === undefined) return null
-    const server = pass.stops.findIndex(stop => stop.header === null)
-    return { step: pass.step, server: server === -1 ? pass.stops.length - 1 : server }
+    const { stops } = pass
+    const withoutHeader = stops.findIndex(stop => stop.header === null)
+    const incomplete = stops.findIndex((stop, i) => stop.tensor === null && this.#want(pass, i) !== 'none')
+    return {
+      step: pass.step,
+      server: Math.max(0, withoutHeader === -1 ? incomplete : withoutHeader),
+      overtaken: withoutHeader !== -1 && stops.at(-1)?.header !== null
+    }
   }
 
   /** Begins the next pass. Its step number is the count of those before it. */
@@ -85,33 +91,20 @@ export class Passes {
     return effects
   }
 
-  /**
-   * Bytes of tensor that a server owes for a step, or null where this output is none that is waited for: a repeat, or of
-   * a pass long done.
-   */
-  expects(
-    server: number,
-    step: number
-  ): { readonly bytes: number; readonly position: number; readonly n: number } | null {
-    const pass = this.#find(step)
-    const stop = pass?.stops[server]
-    if (this.#over || pass === undefined || stop === undefined || !stop.requested || stop.header !== null) return null
-    return { ...this.#outputOf(pass, server), bytes: this.#outputOf(pass, server).n * this.#init.rowBytes }
-  }
-
   /** An output's header came, with `bytes` of tensor to follow. */
   onOutput(server: number, output: Output, bytes: number): PassEffect[] {
-    const expected = this.expects(server, output.step)
     const pass = this.#find(output.step)
     const stop = pass?.stops[server]
-    if (expected === null || pass === undefined || stop === undefined) return []
-    const { n, position } = output
-    if (n !== expected.n && bytes > 0)
-      return this.#blame(server, `answered step ${output.step} with ${n} tokens, not ${expected.n}`)
-    if (position !== expected.position && bytes > 0)
-      return this.#blame(server, `answered step ${output.step} for position ${position}, not ${expected.position}`)
-    if (bytes !== expected.bytes)
-      return this.#blame(server, `answered step ${output.step} with ${bytes} bytes, not ${expected.bytes}`)
+    // A repeat, or an answer to what was never asked, changes nothing.
+    if (this.#over || pass === undefined || !stop?.requested || stop.header !== null) return []
+    if (output.n !== pass.n || output.position !== pass.position)
+      return this.#blame(
+        server,
+        `answered step ${pass.step} for ${output.n} tokens at ${output.position}, not ${pass.n} at ${pass.position}`
+      )
+    const expected = this.#tokensOut(pass, server).n * this.#init.rowBytes
+    if (bytes !== expected)
+      return this.#blame(server, `answered step ${pass.step} with ${bytes} bytes, not ${expected}`)
     stop.header = output
     return this.#advance(pass)
   }
@@ -122,7 +115,7 @@ export class Passes {
     const stop = pass?.stops[server]
     if (this.#over || pass === undefined || stop?.header !== output) return []
     const { to } = this.#server(server)
-    const digest = this.#digest({ boundary: to, ...this.#outputOf(pass, server) }, tensor)
+    const digest = this.#digest({ boundary: to, ...this.#tokensOut(pass, server) }, tensor)
     if (!equalBytes(digest, output.outputDigest))
       return this.#blame(server, `sent other hidden states than the digest of step ${output.step} says`)
     stop.tensor = tensor
@@ -277,7 +270,7 @@ export class Passes {
   }
 
   /** Which tokens a server's output holds. */
-  #outputOf(pass: Pass, server: number): { position: number; n: number } {
+  #tokensOut(pass: Pass, server: number): { position: number; n: number } {
     switch (this.#want(pass, server)) {
       case 'tensor':
         return { position: pass.position, n: pass.n }

@@ -134,8 +134,8 @@ export class SpanSession {
   rewind(rewind: OwnerValue<'rewind'> & { epoch: number }): Promise<Rewound> {
     const { epoch } = rewind
     return new Promise<Rewound>((resolve, reject) => {
-      if (this.#endedBy !== null) {
-        reject(this.#endedBy)
+      if (this.#state !== 'open') {
+        reject(this.#endedBy ?? new ServerFaultError(this.peerId, 'has no session for a rewind any more'))
         return
       }
       const late = new ServerFaultError(this.peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
@@ -150,10 +150,22 @@ export class SpanSession {
     this.#stream.send({ kind: 'keepAlive', value: {} })
   }
 
-  /** Ends the session. Returns the server's last word, or null where it has none within a second. */
+  /** Ends the session when what was sent is sent. Returns the server's last word, or null where it has none within a second. */
   async close(): Promise<Terminated | null> {
     if (this.#state !== 'open') return null
     this.#state = 'closing'
+    // Close overtakes tensors, and a copy that proves the last step must not be overtaken.
+    await this.#stream.flushed()
+    return this.#sayGoodbye()
+  }
+
+  /** Gives the session up without a word; the listener hears nothing. */
+  abort(error: AndthenError): void {
+    if (this.#state === 'open') this.#state = 'closing'
+    this.#stream.abort(error)
+  }
+
+  async #sayGoodbye(): Promise<Terminated | null> {
     const lastWord = await new Promise<Terminated | null>(resolve => {
       const cancel = this.#clock.after(CLOSE_TIMEOUT_MS, () => resolve(null))
       this.#onLastWord = terminated => {
@@ -168,12 +180,6 @@ export class SpanSession {
       await this.#stream.close()
     }
     return lastWord
-  }
-
-  /** Gives the session up without a word. */
-  abort(error: AndthenError): void {
-    if (this.#state === 'open') this.#state = 'closing'
-    this.#stream.abort(error)
   }
 
   #onMessage(message: ServerMessage, bytes: number): Uint8Array | null {
@@ -200,7 +206,7 @@ export class SpanSession {
         else this.#stream.abort(new SessionTerminatedError(this.peerId, message.value))
         return null
       case 'error':
-        this.#stream.abort(new RemoteError(this.peerId, message.value))
+        this.#onError(new RemoteError(this.peerId, message.value))
         return null
       case 'opened':
       case 'queued':
@@ -217,12 +223,23 @@ export class SpanSession {
     return pending
   }
 
+  /** The server refused something: the session is of no more use, and its place there is wanted by others. */
+  #onError(error: AndthenError): void {
+    if (this.#state !== 'open') return
+    this.#over(error)
+    this.#state = 'closing'
+    void this.#sayGoodbye()
+  }
+
   #end(error: AndthenError): void {
-    const unexpected = this.#state === 'open'
+    if (this.#state === 'open') this.#over(error)
     this.#state = 'ended'
+    this.#onLastWord(null)
+  }
+
+  #over(error: AndthenError): void {
     this.#endedBy = error
     for (const epoch of [...this.#rewinds.keys()]) this.#takeRewind(epoch)?.reject(error)
-    this.#onLastWord(null)
-    if (unexpected) this.#listener.onEnd(error)
+    this.#listener.onEnd(error)
   }
 }

@@ -1,0 +1,220 @@
+import {
+  type AndthenError,
+  CancelledError,
+  type Clock,
+  type Logger,
+  TimeoutError,
+  toAndthenError
+} from '../base/index.ts'
+import { openSession, type SpanSession } from '../inference/index.ts'
+import type { Network } from '../network/index.ts'
+import type { Digester, Pushes, VerifyPolicyName } from '../wire/index.ts'
+import { MAX_REPAIRS, PREFILL_TOKENS } from './constants.ts'
+import type { Candidate } from './directory.ts'
+import { BlocksNotCoveredError, HopError } from './errors.ts'
+import type { Boundaries, Hop } from './pipeline.ts'
+import { replay, rewindLengths } from './replay.ts'
+import type { Standing } from './standing.ts'
+import { chooseTiling } from './tiling.ts'
+
+export type RouteName = 'relay' | 'push'
+
+export interface ChainBuilderComponents {
+  readonly network: Network
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly digest: Digester
+  readonly boundaries: Boundaries
+  readonly standing: Standing
+}
+
+export interface ChainBuilderInit {
+  /** Servers that can hold `maxLength` tokens. */
+  readonly candidates: readonly Candidate[]
+  readonly modelDigest: Uint8Array
+  /** Of the whole model. */
+  readonly blocks: number
+  readonly route: RouteName
+  readonly verify: VerifyPolicyName
+  /** Tokens that the chain must be able to hold. */
+  readonly maxLength: number
+  readonly stepTimeoutMs: number
+}
+
+/** A chain that stands at some length, and may run steps of this epoch. */
+export interface BuiltChain {
+  readonly hops: readonly Hop[]
+  readonly epoch: number
+}
+
+/**
+ * Builds a chain, and builds it again when a server fails: chooses servers, opens sessions, names to each whom it pushes
+ * to, and brings all to one length with the inputs that were kept.
+ */
+export class ChainBuilder {
+  /** Servers that were brought to a length by replaying to them. */
+  replays = 0
+  /** What became of pushes into sessions that are over. */
+  readonly pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
+  readonly #components: ChainBuilderComponents
+  readonly #init: ChainBuilderInit
+  readonly #sessions = new Map<string, SpanSession>()
+  #epoch = 0
+  #closed = false
+
+  constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /**
+   * A chain at `position` tokens. Servers that fail meanwhile are replaced.
+   *
+   * @throws what the last server failed with where the chain never stood, BlocksNotCoveredError where no servers are
+   * left, CancelledError
+   */
+  async build(position: number, signal: AbortSignal): Promise<BuiltChain> {
+    let failure: AndthenError | undefined
+    for (let attempt = 0; attempt < MAX_REPAIRS; attempt++) {
+      const servers = this.#choose(failure)
+      try {
+        const hops = await this.#open(servers, signal)
+        await this.#align(hops, position)
+        this.#closeAllBut(hops)
+        return { hops, epoch: this.#epoch }
+      } catch (error) {
+        if (signal.aborted) throw new CancelledError('building the chain')
+        if (!(error instanceof HopError)) throw error
+        failure = error.cause
+        this.#components.logger.warn({ peer: error.peerId, code: error.code, reason: error.message }, 'a server failed')
+        this.#components.standing.failed(error.peerId, error.cause)
+        this.drop(error.peerId, error.cause)
+      }
+    }
+    throw failure ?? new BlocksNotCoveredError([{ from: 0, to: this.#init.blocks }])
+  }
+
+  /** Gives up the session on a server that failed. */
+  drop(peerId: string, error: AndthenError): void {
+    const session = this.#sessions.get(peerId)
+    if (session === undefined) return
+    this.#sessions.delete(peerId)
+    this.#count(session)
+    // What does not answer would not answer a goodbye.
+    if (error instanceof TimeoutError) session.abort(error)
+    else void session.close()
+  }
+
+  /** Ends all sessions; returns the least that a server of the chain committed, tokens. */
+  async close(): Promise<number> {
+    this.#closed = true
+    const sessions = [...this.#sessions.values()]
+    this.#sessions.clear()
+    await Promise.all(sessions.map(session => session.close()))
+    for (const session of sessions) this.#count(session)
+    return Math.min(...sessions.map(({ lengths }) => lengths.committed))
+  }
+
+  #choose(failure: AndthenError | undefined): Candidate[] {
+    const { candidates, blocks } = this.#init
+    const { standing } = this.#components
+    const usable = candidates.filter(({ peerId }) => !standing.isExcluded(peerId))
+    const choices = usable.map(server => {
+      const live = this.#sessions.get(server.peerId)?.alive ?? false
+      const blocksToReplay = live ? 0 : server.to - server.from
+      const suspect = standing.isSuspect(server.peerId) ? 1 : 0
+      return { server, from: server.from, to: server.to, cost: [suspect, blocksToReplay, 1, server.pingMs] }
+    })
+    const { chosen, missing } = chooseTiling(choices, blocks)
+    if (missing.length === 0) return chosen.map(({ server }) => server)
+    if (failure !== undefined && this.#epoch === 0) throw failure
+    throw new BlocksNotCoveredError(missing, failure === undefined ? {} : { cause: failure })
+  }
+
+  async #open(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
+    const { standing } = this.#components
+    const opened = await Promise.allSettled(servers.map(server => this.#session(server, signal)))
+    return servers.map((server, i) => {
+      const result = opened[i]
+      if (result?.status !== 'fulfilled') throw new HopError(server.peerId, toAndthenError(result?.reason))
+      const upstream = servers[i - 1]
+      const pushed =
+        this.#init.route === 'push' && upstream !== undefined && !standing.isRelayed(upstream.peerId, server.peerId)
+      return { server, session: result.value, pushed }
+    })
+  }
+
+  async #session(server: Candidate, signal: AbortSignal): Promise<SpanSession> {
+    const live = this.#sessions.get(server.peerId)
+    if (live?.alive === true) return live
+    const { modelDigest, maxLength, verify } = this.#init
+    const session = await openSession(
+      this.#components,
+      {
+        peer: server.target,
+        modelDigest,
+        from: server.from,
+        to: server.to,
+        maxLength,
+        verify,
+        maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes
+      },
+      { signal }
+    )
+    if (this.#closed) {
+      void session.close()
+      throw new CancelledError('building the chain')
+    }
+    this.#sessions.set(server.peerId, session)
+    return session
+  }
+
+  /** Begins an epoch in which all servers hold `position` tokens. A chain that never ran and pushes nothing needs none. */
+  async #align(hops: readonly Hop[], position: number): Promise<void> {
+    const { boundaries } = this.#components
+    if (this.#epoch === 0 && position === 0 && !hops.some(({ pushed }) => pushed)) return
+    const epoch = ++this.#epoch
+    const spans = hops.map(({ server }) => server)
+    const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)
+    const rewound = await Promise.all(hops.map((_, i) => this.#rewind(hops, i, cutTo[i] ?? 0, epoch)))
+    const lengths = rewound.map(({ lengths: { length } }) => length)
+    const { stepTimeoutMs } = this.#init
+    this.replays += await replay(this.#components, hops, { epoch, position, lengths, stepTimeoutMs })
+  }
+
+  async #rewind(hops: readonly Hop[], i: number, length: number, epoch: number) {
+    const [hop, upstream, next] = [hops[i], hops[i - 1], hops[i + 1]]
+    if (hop === undefined) throw new RangeError(`hop ${i} of ${hops.length}`)
+    try {
+      return await hop.session.rewind({
+        epoch,
+        length,
+        ...(hop.pushed && upstream !== undefined ? { upstream: upstream.server.peerId } : { upstreamNone: true }),
+        ...(next?.pushed === true ? { next: pushTarget(next) } : { nextNone: true })
+      })
+    } catch (error) {
+      throw new HopError(hop.server.peerId, toAndthenError(error))
+    }
+  }
+
+  #closeAllBut(hops: readonly Hop[]): void {
+    const used = new Set(hops.map(({ session }) => session))
+    for (const [peerId, session] of this.#sessions) {
+      if (used.has(session)) continue
+      this.#sessions.delete(peerId)
+      this.#count(session)
+      void session.close()
+    }
+  }
+
+  #count({ pushes }: SpanSession): void {
+    this.pushes.used += pushes.used
+    this.pushes.late += pushes.late
+    this.pushes.ignored += pushes.ignored
+    this.pushes.mismatched += pushes.mismatched
+  }
+}
+
+function pushTarget({ server, session }: Hop) {
+  return { peerId: server.peerId, addresses: [...server.addresses], pushKey: session.opened.pushKey }
+}

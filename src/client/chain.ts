@@ -1,0 +1,284 @@
+import { type AndthenError, CancelledError, TimeoutError, toAndthenError } from '../base/index.ts'
+import type { Fault, KeptInputs, PassInput } from '../inference/index.ts'
+import { verifySignature } from '../network/index.ts'
+import type { EquivocationProof, Pushes } from '../wire/index.ts'
+import { type BuiltChain, ChainBuilder, type ChainBuilderComponents, type ChainBuilderInit } from './chain-builder.ts'
+import { PREFILL_TOKENS, SETTLE_MS, SUSPECT_PING_MS } from './constants.ts'
+import type { Candidate } from './directory.ts'
+import { awaitMismatch, weigh } from './evidence.ts'
+import { PassWatch } from './pass-watch.ts'
+import { Boundaries, type Hop, Pipeline } from './pipeline.ts'
+import type { PassTrace } from './trace.ts'
+
+export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries'>
+export type ChainInit = ChainBuilderInit & { readonly hiddenSize: number }
+
+export interface PassResult {
+  /** The last token's hidden states, float32 [hidden] little-endian; null where none were wanted. */
+  readonly tensor: Uint8Array | null
+  readonly trace: PassTrace
+}
+
+/** What a chain did, when it is closed. */
+export interface ChainReport {
+  /** What became of pushes at their receivers. */
+  readonly pushes: Pushes
+  /** Tokens, the least of all servers. */
+  readonly committed: number
+  readonly replays: number
+  readonly proofs: readonly EquivocationProof[]
+}
+
+interface Job {
+  readonly input: PassInput
+  emitted: boolean
+  resolve(result: PassResult): void
+  reject(error: AndthenError): void
+}
+
+/**
+ * A fault-tolerant session over the spans of a chain: passes go in, results come out in order, whatever becomes of single
+ * servers. A server that fails is replaced, what its place had seen is replayed, and passes under way run again.
+ *
+ *     run ──▶ jobs ──window──▶ pipeline (one epoch) ──emit──▶ result
+ *               ▲                  │ fault
+ *               └── builder ◀──────┘ judge, choose, open, rewind, replay
+ */
+export class Chain {
+  /** Traces of passes that are done, the oldest first. */
+  readonly traces: PassTrace[] = []
+  readonly #components: ChainBuilderComponents
+  readonly #builder: ChainBuilder
+  readonly #boundaries: Boundaries
+  readonly #inputs: KeptInputs
+  readonly #watch: PassWatch
+  readonly #stepTimeoutMs: number
+  readonly #verify: ChainInit['verify']
+  readonly #proofs: EquivocationProof[] = []
+  readonly #shutdown = new AbortController()
+  #pipeline: Pipeline | null = null
+  /** Passes that are not retired; the first has step number `#base` in this epoch, the first `#started` are under way. */
+  readonly #jobs: Job[] = []
+  #base = 0
+  #started = 0
+  #window = 1
+  #servers: readonly Candidate[] = []
+  #length = 0
+  #failure: AndthenError | null = null
+  #closed: Promise<ChainReport> | null = null
+  #cancelWatch: (() => void) | null = null
+  #onSettled: () => void = () => undefined
+
+  private constructor(components: ChainComponents, init: ChainInit) {
+    this.#boundaries = new Boundaries(init.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
+    this.#inputs = this.#boundaries.at(0)
+    this.#components = { ...components, boundaries: this.#boundaries }
+    this.#builder = new ChainBuilder(this.#components, init)
+    this.#watch = new PassWatch(init)
+    this.#stepTimeoutMs = init.stepTimeoutMs
+    this.#verify = init.verify
+  }
+
+  /**
+   * Opens sessions on servers that tile the model.
+   *
+   * @throws BlocksNotCoveredError, why a server could not be used, CancelledError
+   */
+  static async open(components: ChainComponents, init: ChainInit, options: { signal: AbortSignal }): Promise<Chain> {
+    const chain = new Chain(components, init)
+    try {
+      chain.#begin(await chain.#builder.build(0, options.signal))
+      return chain
+    } catch (error) {
+      await chain.#builder.close()
+      throw error
+    }
+  }
+
+  /** The servers in use, in order; of the last chain that stood. */
+  get servers(): readonly Candidate[] {
+    return this.#servers
+  }
+
+  /** Memory for the hidden states of the next `n` tokens, float32 [n, hidden]; to be filled before `run`. */
+  reserve(n: number): Float32Array {
+    const bytes = this.#inputs.reserve(n)
+    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float32Array.BYTES_PER_ELEMENT)
+  }
+
+  /**
+   * Runs what was reserved last through the chain. Several passes may be under way.
+   *
+   * @param want `last`: the last token's hidden states; `none`: only its place in the KV caches
+   * @throws BlocksNotCoveredError, CancelledError
+   */
+  run(hidden: Float32Array, want: PassInput['want']): Promise<PassResult> {
+    const input = new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength)
+    const n = input.length / this.#boundaries.rowBytes
+    const position = this.#length
+    this.#length += n
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) {
+        reject(this.#failure)
+        return
+      }
+      this.#jobs.push({ input: { position, n, input, want }, emitted: false, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  /** Waits a moment for the last proofs, then ends all sessions. */
+  close(): Promise<ChainReport> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<ChainReport> {
+    if (this.#failure === null && this.#jobs.every(({ emitted }) => emitted)) await this.#settled()
+    this.#fail(new CancelledError('the chain'))
+    this.#shutdown.abort()
+    const committed = await this.#builder.close()
+    return { pushes: this.#builder.pushes, committed, replays: this.#builder.replays, proofs: this.#proofs }
+  }
+
+  async #settled(): Promise<void> {
+    if (this.#jobs.length === 0) return
+    await new Promise<void>(resolve => {
+      const cancel = this.#components.clock.after(SETTLE_MS, resolve)
+      this.#onSettled = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  #begin({ hops, epoch }: BuiltChain): void {
+    const { clock, digest } = this.#components
+    const events = {
+      onEmit: this.#onEmit,
+      onRetire: this.#onRetire,
+      onProgress: () => this.#watch.progress(clock.now()),
+      onFault: (fault: Fault) => void this.#repair(hops, fault)
+    }
+    this.#servers = hops.map(({ server }) => server)
+    this.#window = Math.min(...hops.map(hop => windowOf(hop, this.#boundaries.rowBytes)))
+    this.#base = 0
+    this.#started = 0
+    this.#pipeline = new Pipeline(
+      { clock, digest, boundaries: this.#boundaries, events },
+      { hops, epoch, verify: this.#verify }
+    )
+    this.#pump()
+  }
+
+  /** Starts as many passes as may be under way. */
+  #pump(): void {
+    for (;;) {
+      const job = this.#jobs[this.#started]
+      if (this.#pipeline === null || job === undefined || this.#started >= this.#window) break
+      this.#started++
+      this.#watch.progress(this.#components.clock.now())
+      this.#pipeline.start(job.input)
+    }
+    this.#armWatch()
+  }
+
+  readonly #onEmit = (step: number, tensor: Uint8Array | null, trace: PassTrace): void => {
+    const job = this.#jobs[step - this.#base]
+    // What ran again after a repair was given out before.
+    if (job === undefined || job.emitted) return
+    job.emitted = true
+    if (trace.n === 1) this.#watch.passed(this.#components.clock.now() - trace.startedMs)
+    job.resolve({ tensor, trace })
+  }
+
+  readonly #onRetire = (_step: number, trace: PassTrace): void => {
+    this.#jobs.shift()
+    this.#base++
+    this.#started--
+    this.traces.push(trace)
+    if (this.#jobs.length === 0) this.#onSettled()
+    this.#pump()
+  }
+
+  /** Replaces what failed and goes on where the first pass is not done. */
+  async #repair(hops: readonly Hop[], fault: Fault): Promise<void> {
+    this.#pipeline = null
+    try {
+      await this.#judge(hops, fault)
+      const position = this.#jobs[0]?.input.position ?? this.#length
+      this.#boundaries.truncate(position)
+      const built = await this.#builder.build(position, this.#shutdown.signal)
+      if (this.#failure === null) this.#begin(built)
+    } catch (error) {
+      this.#fail(toAndthenError(error))
+    }
+  }
+
+  async #judge(hops: readonly Hop[], fault: Fault): Promise<void> {
+    const { standing, logger, clock } = this.#components
+    if (fault.kind === 'server') {
+      const peerId = hops[fault.server]?.server.peerId ?? ''
+      logger.warn({ peer: peerId, code: fault.error.code, reason: fault.error.message }, 'a server failed')
+      standing.failed(peerId, fault.error)
+      this.#builder.drop(peerId, fault.error)
+      return
+    }
+    const [upstream, downstream] = [hops[fault.upstream], hops[fault.downstream]]
+    if (upstream === undefined || downstream === undefined) return
+    const names = { upstream: upstream.server.peerId, downstream: downstream.server.peerId }
+    const mismatch = fault.mismatch ?? (await awaitMismatch(downstream.session, clock))
+    const verdict = weigh({ output: fault.output, mismatch }, names, verifySignature)
+    logger.warn({ ...names, step: fault.step, verdict: verdict.kind }, 'what was pushed is not what was computed')
+    standing.mismatch(names.upstream, names.downstream)
+    if (verdict.kind === 'proof') {
+      this.#proofs.push(verdict.proof)
+      standing.ban(verdict.proof.server)
+    } else if (verdict.kind === 'fault') standing.failed(verdict.peerId, verdict.error)
+  }
+
+  #armWatch(): void {
+    if (this.#cancelWatch !== null || this.#jobs.length === 0 || this.#failure !== null) return
+    const { clock } = this.#components
+    this.#cancelWatch = clock.after(Math.max(0, this.#watch.deadline - clock.now()), () => void this.#onWatch())
+  }
+
+  /** The chain may have been quiet for too long. */
+  async #onWatch(): Promise<void> {
+    const { clock, network } = this.#components
+    const pipeline = this.#pipeline
+    const waiting = pipeline?.waitingFor ?? null
+    const server = waiting === null ? undefined : pipeline?.hops[waiting.server]?.server
+    if (pipeline !== null && waiting !== null && server !== undefined) {
+      const quiet = this.#watch.check(clock.now(), { overtaken: waiting.overtaken, pingMs: server.pingMs })
+      if (quiet === 'failed')
+        pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
+      if (quiet === 'suspect') {
+        const silent = await network
+          .ping(server.target, { timeoutMs: SUSPECT_PING_MS })
+          .then(() => null, toAndthenError)
+        if (silent !== null)
+          pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
+      }
+      // It lives: it has as much time again.
+      if (quiet !== 'fine') this.#watch.asked(clock.now())
+    }
+    this.#cancelWatch = null
+    this.#armWatch()
+  }
+
+  #fail(error: AndthenError): void {
+    this.#failure ??= error
+    this.#pipeline = null
+    this.#cancelWatch?.()
+    this.#cancelWatch = null
+    for (const job of this.#jobs.splice(0)) job.reject(error)
+    this.#onSettled()
+  }
+}
+
+/** Passes that one server lets be under way. */
+function windowOf({ session }: Hop, rowBytes: number): number {
+  const { credit, maxTentative } = session.opened
+  return Math.max(1, Math.min(credit.steps, maxTentative, Math.floor(credit.bytes / (PREFILL_TOKENS * rowBytes))))
+}

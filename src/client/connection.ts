@@ -1,0 +1,100 @@
+import { type Clock, type Logger, silentLogger, systemClock } from '../base/index.ts'
+import type { Model } from '../model/index.ts'
+import type { Network } from '../network/index.ts'
+import { createDigester } from '../wire/index.ts'
+import { CONNECT_TIMEOUT_MS, STEP_TIMEOUT_MS } from './constants.ts'
+import { type Candidate, readDirectory } from './directory.ts'
+import { openEnds } from './ends.ts'
+import { BlocksNotCoveredError } from './errors.ts'
+import { Generation } from './generation.ts'
+import { type GenerateOptions, type GenerationParts, runGeneration } from './run-generation.ts'
+import { Standing } from './standing.ts'
+import { chooseTiling } from './tiling.ts'
+
+export interface ConnectComponents {
+  readonly network: Network
+  readonly model: Model
+  /** @default silentLogger */
+  readonly logger?: Logger
+  /** @default systemClock */
+  readonly clock?: Clock
+}
+
+export interface ConnectInit {
+  /** Servers' multiaddrs, each ending in `/p2p/<peer id>`, in any order; those that are not needed are spares. */
+  readonly peers: readonly string[]
+  /** For asking all peers what they serve. @default 10 s */
+  readonly connectTimeoutMs?: number | undefined
+  /** A server that takes longer for one step has failed. @default 30 s */
+  readonly stepTimeoutMs?: number | undefined
+  /** That compute embedding and head. @default all cores */
+  readonly threads?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Connects to servers that together serve the model: asks them for their spans, and loads embedding and head.
+ *
+ * @throws UsageError for bad addresses, PeerUnreachableError where nobody answers, ModelMismatchError,
+ * BlocksNotCoveredError, RuntimeLoadError, CancelledError
+ */
+export async function connect(components: ConnectComponents, init: ConnectInit): Promise<Connection> {
+  const { network, model, logger = silentLogger, clock = systemClock } = components
+  const { signal, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS, stepTimeoutMs = STEP_TIMEOUT_MS } = init
+  const started = clock.now()
+  const digest = await model.digest()
+  const { blocks, hiddenSize } = model.spec
+  const about = { name: model.name, digest, blocks }
+  const candidates = await readDirectory(network, { peers: init.peers, model: about, timeoutMs, signal })
+  const free = candidates.map(({ from, to }) => ({ from, to, cost: [] }))
+  const { missing } = chooseTiling(free, blocks)
+  if (missing.length > 0) throw new BlocksNotCoveredError(missing)
+  const connected = clock.now()
+  const ends = await openEnds(model, { logger, threads: init.threads, signal })
+  const setup = { connectMs: connected - started, loadMs: clock.now() - connected }
+  const digester = createDigester({ modelDigest: digest, hiddenSize })
+  const standing = new Standing({ clock })
+  return new Connection({
+    network,
+    model,
+    logger,
+    clock,
+    ends,
+    standing,
+    digest: digester,
+    modelDigest: digest,
+    candidates,
+    stepTimeoutMs,
+    setup
+  })
+}
+
+/** Servers of one model, ready to generate. Generations may run at the same time; each has sessions of its own. */
+export class Connection {
+  /** The servers that were found, spares included. */
+  readonly servers: readonly Candidate[]
+  readonly #parts: GenerationParts
+  readonly #running = new Set<Generation>()
+
+  constructor(parts: GenerationParts) {
+    this.#parts = parts
+    this.servers = parts.candidates
+  }
+
+  /** Starts a generation. */
+  generate(options: GenerateOptions): Generation {
+    const generation = new Generation(work => runGeneration(this.#parts, options, work), options.signal)
+    this.#running.add(generation)
+    const done = (): void => void this.#running.delete(generation)
+    generation.result.then(done, done)
+    return generation
+  }
+
+  /** Cancels what runs and frees the model's ends; the network stays open. */
+  async close(): Promise<void> {
+    const running = [...this.#running]
+    for (const generation of running) generation.cancel()
+    await Promise.allSettled(running.map(({ result }) => result))
+    await this.#parts.ends.close()
+  }
+}

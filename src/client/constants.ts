@@ -1,0 +1,30 @@
+const second = 1_000
+const minute = 60 * second
+
+/** A prompt is cut into steps of this many tokens, so that the servers of a chain work on it at the same time. */
+export const PREFILL_TOKENS = 128
+
+export const CONNECT_TIMEOUT_MS = 10 * second
+export const STEP_TIMEOUT_MS = 30 * second
+/** Peers that are slow to say what they serve are not waited for longer than this once the others tile the model. */
+export const STRAGGLER_MS = 0.5 * second
+/** Round trips vary; the least of two is near the truth. */
+export const PINGS = 2
+
+/** A pass without progress for this long, or for this many times the usual, makes its server suspect. */
+export const SUSPECT_MS = 1 * second
+export const SUSPECT_FACTOR = 8
+/** A suspect that does not answer a ping within this is gone. */
+export const SUSPECT_PING_MS = 2 * second
+/** A header still missing this long (or 4 round trips) after the last server's output is being kept back. */
+export const MISSING_HEADER_MS = 1 * second
+export const MISSING_HEADER_ROUND_TRIPS = 4
+
+/** Replacing servers again and again within one pass means that the network is broken, not they. */
+export const MAX_REPAIRS = 16
+/** How long a server that failed is not used. */
+export const EXCLUDED_MS = 1 * minute
+/** After a mismatch, how long the downstream server has to show the receipt that came with the push. */
+export const EVIDENCE_MS = 1 * second
+/** At the end, how long the last proofs and tensors may take. */
+export const SETTLE_MS = 1 * second

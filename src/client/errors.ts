@@ -1,0 +1,61 @@
+import { AndthenError, type ErrorOptions } from '../base/index.ts'
+import type { BlockRange } from '../model/index.ts'
+
+/** `2-4`: blocks 2 and 3. */
+export function rangeText({ from, to }: BlockRange): string {
+  return `${from}-${to}`
+}
+
+/** No servers tile the model; `details.missing` lists the ranges that would. */
+export class BlocksNotCoveredError extends AndthenError {
+  override readonly name = 'BlocksNotCoveredError'
+  constructor(missing: readonly BlockRange[], options: ErrorOptions = {}) {
+    const ranges = missing.map(rangeText)
+    const commands = ranges.map(range => `node bin/serve --blocks ${range}`)
+    super(
+      'BLOCKS_NOT_COVERED',
+      `no server among the peers fills blocks ${ranges.join(' and ')}: start one with ${commands.join(' and ')}`,
+      { retryable: true, ...options, details: { missing: ranges, ...options.details } }
+    )
+  }
+}
+
+/** Peers serve another model than the client's. */
+export class ModelMismatchError extends AndthenError {
+  override readonly name = 'ModelMismatchError'
+  constructor(peers: readonly { peerId: string; model: string }[], model: string) {
+    const others = peers.map(peer => `${peer.peerId} serves "${peer.model}"`).join(', ')
+    super(
+      'MODEL_MISMATCH',
+      `the peers serve another model than "${model}" (${others}): give --model the folder that they serve`,
+      {
+        details: { model, peers }
+      }
+    )
+  }
+}
+
+/** Prompt and continuation do not fit what the servers hold for a session. */
+export class PromptTooLongError extends AndthenError {
+  override readonly name = 'PromptTooLongError'
+  constructor(promptTokens: number, newTokens: number, maxLength: number) {
+    super(
+      'LENGTH_EXCEEDED',
+      `${promptTokens} tokens of prompt and ${newTokens} new ones are more than the ${maxLength} that these servers hold: ` +
+        'shorten the prompt, lower --max-new-tokens, or serve with a larger --max-length',
+      { details: { promptTokens, newTokens, maxLength } }
+    )
+  }
+}
+
+/** One server of a chain failed while the chain was built or rebuilt; `cause` says how. */
+export class HopError extends AndthenError {
+  override readonly name = 'HopError'
+  readonly peerId: string
+  override readonly cause: AndthenError
+  constructor(peerId: string, cause: AndthenError) {
+    super(cause.code, cause.message, { retryable: cause.retryable, details: cause.details, cause })
+    this.peerId = peerId
+    this.cause = cause
+  }
+}

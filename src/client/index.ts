@@ -1,0 +1,17 @@
+/** The client: chains servers' spans into a whole model, and generates text through them whatever becomes of single servers. */
+export type { RouteName } from './chain-builder.ts'
+export { connect, type ConnectComponents, type ConnectInit, Connection } from './connection.ts'
+export type { Candidate } from './directory.ts'
+export type { Distribution } from './distribution.ts'
+export { BlocksNotCoveredError, ModelMismatchError, PromptTooLongError } from './errors.ts'
+export type { HopFigures, LatencyFigures, PushFigures } from './figures.ts'
+export type {
+  FinishReason,
+  GeneratedToken,
+  Generation,
+  GenerationResult,
+  GenerationSettings
+} from './generation.ts'
+export type { Prompt } from './prompt.ts'
+export type { GenerateOptions } from './run-generation.ts'
+export type { ResolvedSampling, SamplingSettings } from './sampling-settings.ts'

@@ -1,0 +1,204 @@
+import type { AndthenError, Clock } from '../base/index.ts'
+import {
+  type Fault,
+  KeptInputs,
+  type PassEffect,
+  Passes,
+  type PassInput,
+  type SpanSession
+} from '../inference/index.ts'
+import { type Digester, type Output, Want, type VerifyPolicyName } from '../wire/index.ts'
+import type { Candidate } from './directory.ts'
+import type { PassTrace } from './trace.ts'
+
+/** One server of the chain, with the session that is open there. */
+export interface Hop {
+  readonly server: Candidate
+  readonly session: SpanSession
+  /** The server before it pushes into this session. */
+  readonly pushed: boolean
+}
+
+/** Inputs kept at each block boundary that a chain ever had, by the boundary's first block. */
+export class Boundaries {
+  readonly rowBytes: number
+  readonly #kept = new Map<number, KeptInputs>()
+
+  constructor(rowBytes: number) {
+    this.rowBytes = rowBytes
+  }
+
+  at(block: number): KeptInputs {
+    let kept = this.#kept.get(block)
+    if (kept === undefined) this.#kept.set(block, (kept = new KeptInputs(this.rowBytes)))
+    return kept
+  }
+
+  /** Forgets at all boundaries but the first, whose inputs are the client's own, the tokens at `length` and beyond. */
+  truncate(length: number): void {
+    for (const [block, kept] of this.#kept) if (block > 0) kept.truncate(length)
+  }
+}
+
+export interface PipelineEvents {
+  /** A pass's result counts; in order. */
+  onEmit(step: number, tensor: Uint8Array | null, trace: PassTrace): void
+  /** Nothing of the pass is under way any more; in order. */
+  onRetire(step: number, trace: PassTrace): void
+  /** Something came: the chain is alive. */
+  onProgress(): void
+  /** The epoch is over. */
+  onFault(fault: Fault): void
+}
+
+export interface PipelineInit {
+  readonly hops: readonly Hop[]
+  readonly epoch: number
+  readonly verify: VerifyPolicyName
+}
+
+interface Running {
+  readonly trace: PassTrace
+  /** Where each server's output goes. */
+  readonly into: readonly (Uint8Array | null)[]
+}
+
+/** The sessions of one epoch, driven by the engine of passes. */
+export class Pipeline {
+  readonly hops: readonly Hop[]
+  readonly #clock: Clock
+  readonly #boundaries: Boundaries
+  readonly #events: PipelineEvents
+  readonly #epoch: number
+  readonly #passes: Passes
+  readonly #running = new Map<number, Running>()
+  #started = 0
+
+  constructor(
+    components: { clock: Clock; digest: Digester; boundaries: Boundaries; events: PipelineEvents },
+    init: PipelineInit
+  ) {
+    this.#clock = components.clock
+    this.#boundaries = components.boundaries
+    this.#events = components.events
+    this.hops = init.hops
+    this.#epoch = init.epoch
+    this.#passes = new Passes(components, {
+      verify: init.verify,
+      rowBytes: components.boundaries.rowBytes,
+      servers: init.hops.map(({ server, session, pushed }) => ({
+        peerId: server.peerId,
+        from: server.from,
+        to: server.to,
+        pushKey: session.opened.pushKey,
+        pushed
+      })),
+      uplinkIdle: server => this.hops[server]?.session.uplinkIdle ?? false
+    })
+    for (const [server, hop] of init.hops.entries()) this.#listen(server, hop.session)
+  }
+
+  get waitingFor(): Passes['waitingFor'] {
+    return this.#passes.waitingFor
+  }
+
+  /** Starts a pass; returns its step number. */
+  start(pass: PassInput): number {
+    const step = this.#started++
+    const trace: PassTrace = {
+      position: pass.position,
+      n: pass.n,
+      pushed: this.hops.map(({ pushed }) => pushed),
+      startedMs: this.#clock.now(),
+      emittedMs: null,
+      hops: this.hops.map(({ server }) => ({
+        peerId: server.peerId,
+        blocks: [server.from, server.to],
+        sentMs: null,
+        headerMs: null,
+        tensorMs: null,
+        output: null
+      }))
+    }
+    const into = this.hops.map(({ server }, i) => {
+      if (i < this.hops.length - 1) return this.#boundaries.at(server.to).reserve(pass.n)
+      return pass.want === 'last' ? new Uint8Array(this.#boundaries.rowBytes) : null
+    })
+    this.#running.set(step, { trace, into })
+    this.#apply(this.#passes.start(pass))
+    return step
+  }
+
+  /** Ends the epoch for a reason that the sessions do not show. */
+  fail(server: number, error: AndthenError): void {
+    this.#apply(this.#passes.onServerFailed(server, error))
+  }
+
+  #listen(server: number, session: SpanSession): void {
+    const ofThisEpoch = ({ epoch }: { epoch: number }): boolean => epoch === this.#epoch
+    session.listen({
+      onOutput: (output, bytes) =>
+        ofThisEpoch(output) && !output.replay ? this.#onOutput(server, output, bytes) : null,
+      onTensor: (output, tensor) => {
+        const hop = this.#running.get(output.step)?.trace.hops[server]
+        if (hop?.output === output) hop.tensorMs = this.#clock.now()
+        this.#events.onProgress()
+        this.#apply(this.#passes.onTensor(server, output, tensor))
+      },
+      onNeedCopy: request => {
+        if (ofThisEpoch(request)) this.#apply(this.#passes.onNeedCopy(server, request.step))
+      },
+      onMismatch: mismatch => {
+        if (ofThisEpoch(mismatch)) this.#apply(this.#passes.onMismatch(server, mismatch))
+      },
+      onEnd: error => this.fail(server, error)
+    })
+  }
+
+  #onOutput(server: number, output: Output, bytes: number): Uint8Array | null {
+    const running = this.#running.get(output.step)
+    const hop = running?.trace.hops[server]
+    if (running === undefined || hop === undefined || hop.output !== null) return null
+    hop.headerMs = this.#clock.now()
+    hop.output = output
+    const into = running.into[server] ?? null
+    this.#events.onProgress()
+    this.#apply(this.#passes.onOutput(server, output, bytes))
+    return into?.length === bytes ? into : null
+  }
+
+  #apply(effects: readonly PassEffect[]): void {
+    for (const effect of effects) this.#carryOut(effect)
+  }
+
+  #carryOut(effect: PassEffect): void {
+    switch (effect.kind) {
+      case 'step': {
+        const { server, request, bytes } = effect
+        const hop = this.#running.get(request.step)?.trace.hops[server]
+        // A copy that follows a pushed step is no new beginning.
+        if (hop !== undefined) hop.sentMs ??= this.#clock.now()
+        this.hops[server]?.session.step({ ...request, want: Want[request.want], epoch: this.#epoch }, bytes)
+        return
+      }
+      case 'verify':
+        this.hops[effect.server]?.session.verify({ epoch: this.#epoch, step: effect.step, digest: effect.digest })
+        return
+      case 'emit': {
+        const trace = this.#running.get(effect.step)?.trace
+        if (trace === undefined) return
+        trace.emittedMs = this.#clock.now()
+        this.#events.onEmit(effect.step, effect.tensor, trace)
+        return
+      }
+      case 'retire': {
+        const trace = this.#running.get(effect.step)?.trace
+        this.#running.delete(effect.step)
+        if (trace !== undefined) this.#events.onRetire(effect.step, trace)
+        return
+      }
+      case 'fault':
+        this.#events.onFault(effect.fault)
+    }
+  }
+}

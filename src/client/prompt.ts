@@ -1,0 +1,27 @@
+import { UsageError } from '../base/index.ts'
+import type { ChatMessage, Model } from '../model/index.ts'
+
+/** What to go on from: exactly one of these. */
+export interface Prompt {
+  readonly prompt?: string | undefined
+  /** Drives a model without tokenizer. */
+  readonly promptIds?: readonly number[] | undefined
+  readonly messages?: readonly ChatMessage[] | undefined
+}
+
+/** The prompt's token ids. @throws UsageError where none come of it, ModelFileError without a chat template */
+export async function promptIdsOf(model: Model, { prompt, promptIds, messages }: Prompt): Promise<readonly number[]> {
+  const given = [prompt, promptIds, messages].filter(value => value !== undefined)
+  if (given.length !== 1) throw new UsageError('give exactly one of a prompt, prompt ids and chat messages')
+  if (promptIds !== undefined) return notEmpty(promptIds)
+  const tokenizer = await model.tokenizer()
+  if (tokenizer === null)
+    throw new UsageError(`model "${model.name}" has no tokenizer: give its prompt as token ids (--prompt-ids)`)
+  if (messages === undefined) return notEmpty(tokenizer.encode(prompt ?? ''))
+  return notEmpty(tokenizer.encode(tokenizer.applyChatTemplate(messages), { addSpecialTokens: false }))
+}
+
+function notEmpty(ids: readonly number[]): readonly number[] {
+  if (ids.length === 0) throw new UsageError('the prompt is empty: give at least one token')
+  return ids
+}

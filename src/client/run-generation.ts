@@ -1,0 +1,164 @@
+import type { Clock, Logger } from '../base/index.ts'
+import type { Model } from '../model/index.ts'
+import type { Network } from '../network/index.ts'
+import type { EndsRunner } from '../runtime/index.ts'
+import type { Digester, VerifyPolicyName } from '../wire/index.ts'
+import { Chain } from './chain.ts'
+import type { RouteName } from './chain-builder.ts'
+import { Decoder } from './decode.ts'
+import type { Candidate } from './directory.ts'
+import { PromptTooLongError } from './errors.ts'
+import { latencyFigures, pushFigures } from './figures.ts'
+import type { FinishReason, GenerationResult, GenerationWork } from './generation.ts'
+import { type Prompt, promptIdsOf } from './prompt.ts'
+import { createSampler } from './sampling.ts'
+import type { SamplingSettings } from './sampling-settings.ts'
+import type { Standing } from './standing.ts'
+import { TextStream } from './text-stream.ts'
+import { chooseTiling } from './tiling.ts'
+import { traceLines } from './trace.ts'
+
+export interface GenerateOptions extends Prompt, SamplingSettings {
+  /** @default 128 */
+  readonly maxNewTokens?: number | undefined
+  /** Texts that end the continuation; they are not part of it. @default [] */
+  readonly stop?: readonly string[] | undefined
+  /** @default 'push' */
+  readonly route?: RouteName | undefined
+  /** @default 'auto' */
+  readonly verify?: VerifyPolicyName | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Gets the raw stamps as JSON lines, one a step and hop, when the generation ends. */
+  readonly onTrace?: ((line: string) => void) | undefined
+}
+
+/** What generations of one connection share. */
+export interface GenerationParts {
+  readonly network: Network
+  readonly model: Model
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly ends: EndsRunner
+  readonly standing: Standing
+  readonly digest: Digester
+  readonly modelDigest: Uint8Array
+  readonly candidates: readonly Candidate[]
+  readonly stepTimeoutMs: number
+  readonly setup: { readonly loadMs: number; readonly connectMs: number }
+}
+
+const DEFAULT_NEW_TOKENS = 128
+
+/** One generation from its prompt to its figures, on sessions of its own. */
+export async function runGeneration(
+  parts: GenerationParts,
+  options: GenerateOptions,
+  work: GenerationWork
+): Promise<GenerationResult> {
+  const { clock, ends, model } = parts
+  const { maxNewTokens = DEFAULT_NEW_TOKENS, stop = [], route = 'push', verify = 'auto' } = options
+  const sampler = createSampler(options)
+  const promptIds = await promptIdsOf(model, options)
+  const tokenizer = await model.tokenizer()
+  const candidates = longEnough(parts, promptIds.length, maxNewTokens)
+  const opening = clock.now()
+  const chain = await Chain.open(
+    parts,
+    {
+      candidates,
+      modelDigest: parts.modelDigest,
+      blocks: model.spec.blocks,
+      hiddenSize: model.spec.hiddenSize,
+      route,
+      verify,
+      maxLength: promptIds.length + maxNewTokens,
+      stepTimeoutMs: parts.stepTimeoutMs
+    },
+    work
+  )
+  const opened = clock.now()
+  const decoder = new Decoder({ chain, ends, sampler, now: () => clock.now() })
+  const continuation = new Continuation(decoder, new TextStream(tokenizer, stop), work, clock)
+  const finishReason = await continuation
+    .run(promptIds, maxNewTokens, model.generation.eosTokenIds)
+    .finally(() => chain.close())
+  const report = await chain.close()
+  if (options.onTrace !== undefined) for (const line of chain.traces.flatMap(traceLines)) options.onTrace(line)
+  const { emittedMs, tokenIds, text } = continuation
+  const pings = new Map(chain.servers.map(({ peerId, pingMs }) => [peerId, pingMs]))
+  return {
+    text: tokenizer === null ? null : text,
+    promptIds,
+    tokenIds,
+    finishReason,
+    timeToFirstTokenMs: emittedMs[0] === undefined ? null : emittedMs[0] - opened,
+    setup: { ...parts.setup, openMs: opened - opening },
+    tokensPerStep: decoder.steps.length === 0 ? null : 1,
+    route,
+    verify,
+    settings: { ...sampler.settings, maxNewTokens, stop },
+    ...latencyFigures(decoder.steps, emittedMs, pings),
+    pushes: pushFigures(chain.traces, report.pushes),
+    verified: verify === 'none' ? 0 : chain.traces.flatMap(({ pushed }) => pushed.filter(Boolean)).length,
+    committed: report.committed,
+    replays: report.replays
+  }
+}
+
+/** The servers whose sessions can hold prompt and continuation. */
+function longEnough({ candidates, model }: GenerationParts, promptTokens: number, newTokens: number): Candidate[] {
+  const { blocks } = model.spec
+  const free = (servers: readonly Candidate[]) => servers.map(server => ({ ...server, cost: [-server.maxLength] }))
+  const fitting = candidates.filter(({ maxLength }) => maxLength >= promptTokens + newTokens)
+  if (chooseTiling(free(fitting), blocks).missing.length === 0) return fitting
+  const { chosen } = chooseTiling(free(candidates), blocks)
+  throw new PromptTooLongError(promptTokens, newTokens, Math.min(...chosen.map(({ maxLength }) => maxLength)))
+}
+
+/** Tokens and text as they come, until something ends them. */
+class Continuation {
+  readonly emittedMs: number[] = []
+  readonly tokenIds: number[] = []
+  text = ''
+  readonly #decoder: Decoder
+  readonly #stream: TextStream
+  readonly #work: GenerationWork
+  readonly #clock: Clock
+
+  constructor(decoder: Decoder, stream: TextStream, work: GenerationWork, clock: Clock) {
+    this.#decoder = decoder
+    this.#stream = stream
+    this.#work = work
+    this.#clock = clock
+  }
+
+  async run(promptIds: readonly number[], maxNewTokens: number, eos: readonly number[]): Promise<FinishReason> {
+    const cancelled = new Promise<'cancelled'>(resolve => {
+      this.#work.signal.addEventListener('abort', () => resolve('cancelled'), { once: true })
+    })
+    try {
+      return await Promise.race([this.#decode(promptIds, maxNewTokens, eos), cancelled])
+    } finally {
+      this.#show(this.#stream.flush(), null)
+    }
+  }
+
+  async #decode(promptIds: readonly number[], maxNewTokens: number, eos: readonly number[]): Promise<FinishReason> {
+    let id = maxNewTokens > 0 ? await this.#decoder.prefill(promptIds) : null
+    while (id !== null && !this.#work.signal.aborted) {
+      this.emittedMs.push(this.#clock.now())
+      if (eos.includes(id)) return 'stop'
+      this.tokenIds.push(id)
+      const { emit, stopped } = this.#stream.push(id)
+      this.#show(emit, id)
+      if (stopped) return 'stop'
+      id = this.tokenIds.length < maxNewTokens ? await this.#decoder.next(id) : null
+    }
+    return 'length'
+  }
+
+  #show(text: string, tokenId: number | null): void {
+    this.text += text
+    if (text !== '' || tokenId !== null) this.#work.emit({ text, tokenId })
+  }
+}

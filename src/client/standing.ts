@@ -1,0 +1,63 @@
+import type { AndthenError, Clock } from '../base/index.ts'
+import { EXCLUDED_MS } from './constants.ts'
+
+/** Codes of what is not the server's fault, or may pass: the server is used again where no other will do. */
+const passing: ReadonlySet<string> = new Set([
+  'CONNECTION_LOST',
+  'SESSION_TERMINATED',
+  'GONE',
+  'EPOCH',
+  'BEHIND',
+  'GAP'
+])
+/** After the second mismatch with different neighbours, the one that was there both times is the likelier liar. */
+const STRIKES = 2
+
+/** What is held against servers: who failed of late, who disagreed with whom, who was proven to lie. */
+export class Standing {
+  readonly #clock: Clock
+  readonly #suspects = new Set<string>()
+  readonly #excludedUntil = new Map<string, number>()
+  readonly #strikes = new Map<string, number>()
+  readonly #relayed = new Set<string>()
+
+  constructor(components: { clock: Clock }) {
+    this.#clock = components.clock
+  }
+
+  /** A server failed. A lost connection is forgiven once; what failed otherwise is left alone for a minute. */
+  failed(peerId: string, error: AndthenError): void {
+    const forgiven = passing.has(error.code) && !this.#suspects.has(peerId)
+    this.#suspects.add(peerId)
+    if (!forgiven) this.#excludedUntil.set(peerId, this.#clock.now() + EXCLUDED_MS)
+  }
+
+  /** One of these two lies about what the first pushed to the second; which one cannot be told. */
+  mismatch(upstream: string, downstream: string): void {
+    this.#relayed.add(edge(upstream, downstream))
+    for (const peerId of [upstream, downstream]) this.#strikes.set(peerId, (this.#strikes.get(peerId) ?? 0) + 1)
+  }
+
+  /** A proof says that this server lies. */
+  ban(peerId: string): void {
+    this.#excludedUntil.set(peerId, Number.POSITIVE_INFINITY)
+  }
+
+  /** Hidden states go over the client between these two. */
+  isRelayed(upstream: string, downstream: string): boolean {
+    return this.#relayed.has(edge(upstream, downstream))
+  }
+
+  isExcluded(peerId: string): boolean {
+    return (this.#excludedUntil.get(peerId) ?? 0) > this.#clock.now()
+  }
+
+  /** Used only where no other server will do. */
+  isSuspect(peerId: string): boolean {
+    return this.#suspects.has(peerId) || (this.#strikes.get(peerId) ?? 0) >= STRIKES
+  }
+}
+
+function edge(upstream: string, downstream: string): string {
+  return `${upstream} ${downstream}`
+}
