@@ -56,3 +56,8 @@ export const MAX_CONNECTIONS = 512
 export const MAX_DIALS = 64
 /** Streams of one protocol that one peer may have open to us. */
 export const MAX_STREAMS_PER_PROTOCOL = 256
+
+/** Inbound connections of one host: a restarting client needs few, a scanner many. */
+export const DIAL_LIMIT = { perSecond: 20, burst: 512 }
+/** Streams that one peer opens: one a session, and pings. */
+export const STREAM_LIMIT = { perSecond: 100, burst: 1_024 }

@@ -1,7 +1,6 @@
 /**
- * What the network has done since it started, as plain numbers that a metrics page reads whenever it likes. All only
- * grow, but for the `open` ones, which are gauges. Exported as `andthen_network_<name>`, names ending in `_total` or
- * `_bytes_total` but for gauges; keys that hold a colon are one metric with a label, `name:label`.
+ * What the network has done since it started, as plain numbers that a metrics page reads whenever it likes. Those named
+ * `...Open` are gauges, all others only grow.
  */
 export interface NetworkCounters {
   connectionsOpen: number
@@ -16,6 +15,13 @@ export interface NetworkCounters {
   streamsOpened: number
   /** Streams that broke or were aborted, of those opened. */
   streamsFailed: number
+  /** Inbound connections refused: by allow and deny lists, by the limit of dials, or for want of room. */
+  refusedByAddress: number
+  refusedByPeer: number
+  refusedByRate: number
+  refusedFull: number
+  /** Streams ended because the peer opened too many, or sent too much. */
+  streamsLimited: number
   bytesReceived: number
   bytesSent: number
 }
@@ -31,6 +37,11 @@ export function createCounters(): NetworkCounters {
     streamsOpen: 0,
     streamsOpened: 0,
     streamsFailed: 0,
+    refusedByAddress: 0,
+    refusedByPeer: 0,
+    refusedByRate: 0,
+    refusedFull: 0,
+    streamsLimited: 0,
     bytesReceived: 0,
     bytesSent: 0
   }

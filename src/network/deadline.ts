@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type Clock, CancelledError, systemClock, TimeoutError } from '../base/index.ts'
 
 export interface Deadline {
@@ -19,6 +20,8 @@ export async function withDeadline<T>(deadline: Deadline, work: (signal: AbortSi
   const { phase, limitMs, signal, clock = systemClock } = deadline
   if (signal?.aborted === true) throw new CancelledError(phase, { cause: signal.reason })
   const controller = new AbortController()
+  // libp2p listens to it once for each read and write of a negotiation.
+  setMaxListeners(0, controller.signal)
   const onAbort = (): void => controller.abort(new CancelledError(phase, { cause: signal?.reason }))
   signal?.addEventListener('abort', onAbort, { once: true })
   const cancel = clock.after(limitMs, () => controller.abort(new TimeoutError(phase, limitMs)))

@@ -91,3 +91,14 @@ export class IdentityError extends AndthenError {
     super('IDENTITY', `identity file ${file} ${problem}`, { ...options, details: { file, ...options.details } })
   }
 }
+
+/** A peer asks for more than its share; `details` has `peer`, `what` and `retryAfterMs`. */
+export class RateLimitedError extends AndthenError {
+  override readonly name = 'RateLimitedError'
+  constructor(peer: string, what: 'streams' | 'bytes', retryAfterMs: number) {
+    super('RATE_LIMITED', `peer ${peer} is over its limit of ${what}: try again in ${retryAfterMs} ms`, {
+      retryable: true,
+      details: { peer, what, retryAfterMs }
+    })
+  }
+}

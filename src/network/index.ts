@@ -2,6 +2,7 @@
  * libp2p behind small types: who a node is, streams of bytes to and from its peers, and when connections live and die.
  * What travels in the streams is not this room's business.
  */
+export type { AccessInit } from './access-list.ts'
 export type { NetworkCounters } from './counters.ts'
 export {
   ConnectionLostError,
@@ -10,12 +11,20 @@ export {
   NetworkClosedError,
   PeerUnreachableError,
   ProtocolNotSupportedError,
+  RateLimitedError,
   type UnreachableReason
 } from './errors.ts'
 export { createIdentity, type Identity } from './identity.ts'
 export { loadIdentity } from './identity-file.ts'
 export { freeListenAddresses } from './listen.ts'
-export { type CallOptions, createNetwork, type Network, type NetworkInit, type StreamHandler } from './network.ts'
+export {
+  type CallOptions,
+  createNetwork,
+  type Network,
+  type NetworkInit,
+  type PeerLimits,
+  type StreamHandler
+} from './network.ts'
 export {
   type AddressScope,
   isLoopbackAddress,
@@ -29,3 +38,5 @@ export {
 export type { PeerStream } from './peer-stream.ts'
 export type { PeerTarget } from './peer-target.ts'
 export { verifySignature } from './signature.ts'
+export type { RateLimit } from './rate-limiter.ts'
+export { loadSwarmKey } from './swarm-key.ts'

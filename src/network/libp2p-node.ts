@@ -1,6 +1,7 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionGater, Libp2p } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import type { TCPOptions } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import {
@@ -20,6 +21,7 @@ export interface Libp2pInit {
   readonly identity: Identity
   readonly listen: readonly string[]
   readonly gater: ConnectionGater
+  readonly swarmKey: Uint8Array | undefined
   readonly keepAliveMs: number
   readonly maxConnections: number
   readonly maxDials: number
@@ -56,6 +58,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     transports: [components => (transport = new CorkedTcp(components, tcpOptions))],
     connectionEncrypters: [noise()],
     streamMuxers: [tunedYamux()],
+    ...(init.swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
     connectionGater: init.gater,
     connectionManager: {
       maxConnections: init.maxConnections,

@@ -11,6 +11,8 @@ export interface MuxedStreamInit {
   readonly stream: Stream
   readonly remotePeer: string
   readonly counters: NetworkCounters
+  /** Called with each piece that comes; an error it returns ends the stream. */
+  readonly meter?: ((bytes: number) => Error | undefined) | undefined
   /** Called once when the stream has ended, before `onClose`. */
   readonly onEnd: () => void
 }
@@ -25,6 +27,7 @@ export class MuxedStream implements PeerStream {
   readonly #stream: Stream
   readonly #counters: NetworkCounters
   readonly #onEnd: () => void
+  readonly #meter: MuxedStreamInit['meter']
   readonly #finished: Promise<void>
   #resolveFinished: () => void = ignore
   #onData: ((chunk: Uint8Array) => void) | undefined
@@ -45,6 +48,7 @@ export class MuxedStream implements PeerStream {
     this.#stream = stream
     this.#counters = counters
     this.#onEnd = init.onEnd
+    this.#meter = init.meter
     this.#finished = new Promise(resolve => {
       this.#resolveFinished = resolve
     })
@@ -56,12 +60,10 @@ export class MuxedStream implements PeerStream {
       else for (const chunk of data) this.#receive(chunk)
     })
     stream.addEventListener('drain', () => queueMicrotask(() => this.#drained()))
-    stream.addEventListener('remoteCloseWrite', () => {
-      this.#remoteClosed = true
-      void this.close()
-    })
+    stream.addEventListener('remoteCloseWrite', () => this.#followClose())
     stream.addEventListener('close', event => this.#finish(event.error, event.local === true))
     if (stream.status !== 'open') this.#finish(new Error(`it was ${stream.status} on arrival`), true)
+    else if (stream.remoteWriteStatus === 'closed') this.#followClose()
   }
 
   get bufferedBytes(): number {
@@ -118,6 +120,11 @@ export class MuxedStream implements PeerStream {
     this.#stream.abort(error)
   }
 
+  #followClose(): void {
+    this.#remoteClosed = true
+    void this.close()
+  }
+
   async #closeBothWays(): Promise<void> {
     await withDeadline({ phase: 'close stream', limitMs: STREAM_CLOSE_TIMEOUT_MS }, async signal => {
       await this.#stream.close({ signal })
@@ -127,6 +134,8 @@ export class MuxedStream implements PeerStream {
 
   #receive(chunk: Uint8Array): void {
     this.#counters.bytesReceived += chunk.byteLength
+    const excess = this.#meter?.(chunk.byteLength)
+    if (excess !== undefined) return this.abort(excess)
     if (this.#closing && !this.#remoteClosed) return
     if (this.#onData === undefined || this.#held.length > 0) {
       this.#heldBytes += chunk.byteLength

@@ -2,16 +2,21 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { type Clock, type Logger, silentLogger, systemClock, toAndthenError } from '../base/index.ts'
 import {
   CONNECTION_IDLE_TIMEOUT_MS,
+  DIAL_LIMIT,
   KEEP_ALIVE_MS,
   MAX_CONNECTIONS,
   MAX_DIALS,
   MAX_STREAMS_PER_PROTOCOL,
   OPEN_STREAM_TIMEOUT_MS,
-  PING_PROTOCOL
+  PING_PROTOCOL,
+  STREAM_LIMIT
 } from './constants.ts'
 import { createCounters, type NetworkCounters } from './counters.ts'
+import { AccessList, type AccessInit } from './access-list.ts'
+import { Gatekeeper } from './gatekeeper.ts'
+import { type RateLimit, RateLimiter } from './rate-limiter.ts'
 import { withDeadline } from './deadline.ts'
-import { ConnectionLostError, ListenError } from './errors.ts'
+import { ConnectionLostError, ListenError, RateLimitedError } from './errors.ts'
 import { GOAWAY_PROTOCOL } from './goaway.ts'
 import type { Identity } from './identity.ts'
 import { openError } from './libp2p-errors.ts'
@@ -34,6 +39,12 @@ export interface NetworkInit {
   readonly connectionIdleTimeoutMs?: number
   /** How often a connection is probed, and ended without an answer; 0 is never. @default 15 s */
   readonly keepAliveMs?: number
+  /** Who may connect. @default everybody */
+  readonly access?: AccessInit
+  /** The key of a private swarm, as `loadSwarmKey` gives it. @default a public swarm */
+  readonly swarmKey?: Uint8Array
+  /** What one peer, or for dials one host, may ask of this node. */
+  readonly limits?: PeerLimits
   /** @default 512 */
   readonly maxConnections?: number
   /** Dials at once. @default 64 */
@@ -42,6 +53,15 @@ export interface NetworkInit {
   readonly logger?: Logger
   /** @default systemClock */
   readonly clock?: Clock
+}
+
+export interface PeerLimits {
+  /** Connections from one host. @default 20 a second, 512 at once */
+  readonly dials?: RateLimit
+  /** Streams from one peer. @default 100 a second, 1024 at once */
+  readonly streams?: RateLimit
+  /** Bytes from one peer. @default unlimited */
+  readonly bytes?: RateLimit
 }
 
 export interface CallOptions {
@@ -84,17 +104,21 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const wanted = init.listen ?? []
   const listen = await freeListenAddresses(wanted)
   const announce = (init.announce ?? []).map(address => withPeerId(address, init.identity.peerId))
-  const admission = { full: () => false }
+  const counters = createCounters()
+  const clock = init.clock ?? systemClock
+  const gatekeeper = new Gatekeeper(
+    { access: new AccessList(init.access), clock, counters },
+    { dialLimit: init.limits?.dials ?? DIAL_LIMIT }
+  )
   const node = await createNode({
     identity: init.identity,
     listen,
-    gater: { denyInboundConnection: () => admission.full() },
+    gater: gatekeeper,
+    swarmKey: init.swarmKey,
     keepAliveMs: init.keepAliveMs ?? KEEP_ALIVE_MS,
     maxConnections: init.maxConnections ?? MAX_CONNECTIONS,
     maxDials: init.maxDials ?? MAX_DIALS
   })
-  const counters = createCounters()
-  const clock = init.clock ?? systemClock
   const pool = new ConnectionPool(
     { libp2p: node.libp2p, clock, logger, counters },
     {
@@ -103,8 +127,8 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
       maxDials: init.maxDials ?? MAX_DIALS
     }
   )
-  admission.full = () => pool.full
-  const network = new Libp2pNetwork({ node, pool, counters, clock }, { announce })
+  gatekeeper.isFull = () => pool.full
+  const network = new Libp2pNetwork({ node, pool, counters, clock }, { announce, limits: init.limits ?? {} })
   await network.start().catch((cause: unknown) => {
     throw new ListenError(listen.join(', '), cause instanceof Error ? cause.message : String(cause), { cause })
   })
@@ -126,15 +150,24 @@ interface NetworkComponents {
   readonly clock: Clock
 }
 
+interface Libp2pNetworkInit {
+  readonly announce: readonly string[]
+  readonly limits: PeerLimits
+}
+
 class Libp2pNetwork implements Network {
   readonly peerId: string
   readonly counters: Readonly<NetworkCounters>
   readonly #components: NetworkComponents
   readonly #announce: readonly string[]
+  readonly #streamLimit: RateLimiter
+  readonly #byteLimit: RateLimiter | undefined
 
-  constructor(components: NetworkComponents, init: { readonly announce: readonly string[] }) {
+  constructor(components: NetworkComponents, init: Libp2pNetworkInit) {
     this.#components = components
     this.#announce = init.announce
+    this.#streamLimit = new RateLimiter(components, init.limits.streams ?? STREAM_LIMIT)
+    this.#byteLimit = init.limits.bytes && new RateLimiter(components, init.limits.bytes)
     this.counters = components.counters
     this.peerId = components.node.libp2p.peerId.toString()
   }
@@ -160,7 +193,13 @@ class Libp2pNetwork implements Network {
 
   async handle(protocol: string, handler: StreamHandler): Promise<void> {
     const { node, pool } = this.#components
-    await node.libp2p.handle(protocol, (stream, connection) => handler(this.#wrap(stream, pool.hold(connection))), {
+    const onStream = (stream: Stream, connection: Connection): void => {
+      const peer = connection.remotePeer.toString()
+      const waitMs = this.#streamLimit.take(peer)
+      if (waitMs > 0) stream.abort(this.#overLimit(peer, 'streams', waitMs))
+      else handler(this.#wrap(stream, pool.hold(connection)))
+    }
+    await node.libp2p.handle(protocol, onStream, {
       maxInboundStreams: MAX_STREAMS_PER_PROTOCOL,
       maxOutboundStreams: MAX_STREAMS_PER_PROTOCOL
     })
@@ -225,7 +264,22 @@ class Libp2pNetwork implements Network {
   /** The stream holds the lease until it ends. */
   #wrap(stream: Stream, lease: Lease): PeerStream {
     const remotePeer = lease.connection.remotePeer.toString()
-    const { counters } = this.#components
-    return new MuxedStream({ stream, remotePeer, counters, onEnd: () => lease[Symbol.dispose]() })
+    const byteLimit = this.#byteLimit
+    const meter = (bytes: number): Error | undefined => {
+      const waitMs = byteLimit?.take(remotePeer, bytes) ?? 0
+      return waitMs > 0 ? this.#overLimit(remotePeer, 'bytes', waitMs) : undefined
+    }
+    return new MuxedStream({
+      stream,
+      remotePeer,
+      counters: this.#components.counters,
+      onEnd: () => lease[Symbol.dispose](),
+      meter: byteLimit && meter
+    })
+  }
+
+  #overLimit(peer: string, what: 'streams' | 'bytes', waitMs: number): RateLimitedError {
+    this.#components.counters.streamsLimited++
+    return new RateLimitedError(peer, what, waitMs)
   }
 }

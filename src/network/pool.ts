@@ -36,13 +36,18 @@ export interface AcquireOptions {
   readonly timeoutMs?: number | undefined
 }
 
+interface Dial {
+  readonly addresses: readonly string[]
+  readonly result: Promise<Connection>
+}
+
 /** Dials, shares and closes connections: the hands of PoolPolicy. */
 export class ConnectionPool {
   readonly #components: PoolComponents
   readonly #init: PoolInit
   readonly #policy: PoolPolicy
   readonly #connections = new Map<string, Connection>()
-  readonly #dials = new Map<string, Promise<Connection>>()
+  readonly #dials = new Map<string, Dial>()
   #cancelTick: () => void = () => undefined
   #closed = false
 
@@ -129,21 +134,24 @@ export class ConnectionPool {
 
   #dial(peer: string, addresses: readonly string[], limitMs: number): Promise<Connection> {
     const pending = this.#dials.get(peer)
-    if (pending !== undefined) return pending
+    if (pending !== undefined) {
+      const covered = addresses.every(address => pending.addresses.includes(address))
+      return covered ? pending.result : pending.result.catch(() => this.#dial(peer, addresses, limitMs))
+    }
     if (this.#dials.size >= this.#init.maxDials || this.#policy.full) {
       return Promise.reject(new PeerUnreachableError(peer, addresses, 'too-many'))
     }
     const { libp2p, counters } = this.#components
     counters.dialsStarted++
     const target = addresses.length === 0 ? peerIdFromString(peer) : addresses.map(address => multiaddr(address))
-    const dial = withDeadline({ phase: 'dial', limitMs }, signal => libp2p.dial(target, { signal, force: true }))
+    const result = withDeadline({ phase: 'dial', limitMs }, signal => libp2p.dial(target, { signal, force: true }))
       .catch((error: unknown) => {
         counters.dialsFailed++
         throw error
       })
       .finally(() => this.#dials.delete(peer))
-    this.#dials.set(peer, dial)
-    return dial
+    this.#dials.set(peer, { addresses, result })
+    return result
   }
 
   readonly #onOpen = (event: CustomEvent<Connection>): void => {

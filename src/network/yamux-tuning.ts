@@ -24,6 +24,8 @@ export function tunedYamux(): () => StreamMuxerFactory {
   const create = yamux({
     maxInboundStreams: MAX_STREAMS,
     maxOutboundStreams: MAX_STREAMS,
+    // Streams that arrive before libp2p has finished the connection; its default of 10 ends a busy one at birth.
+    maxEarlyStreams: MAX_STREAMS,
     streamOptions: { maxReadBufferLength: MAX_READ_BUFFER_BYTES, maxWriteBufferLength: MAX_SEND_BUFFER_BYTES }
   })
   return () => {

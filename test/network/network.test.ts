@@ -1,69 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  createIdentity,
-  createNetwork,
-  type Network,
-  type NetworkInit,
-  type PeerStream
-} from '../../src/network/index.ts'
+import { createIdentity, freeListenAddresses, type Network, type PeerStream } from '../../src/network/index.ts'
+import { Cluster, echo, ended, read, until } from './cluster.ts'
 
-const open: Network[] = []
+const cluster = new Cluster()
+afterEach(() => cluster.close())
 
-async function start(init: Partial<NetworkInit> = {}): Promise<Network> {
-  const network = await createNetwork({ identity: await createIdentity(), ...init })
-  open.push(network)
-  return network
-}
-
-const server = (init: Partial<NetworkInit> = {}) => start({ listen: ['/ip4/127.0.0.1/tcp/0'], ...init })
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map(network => network.close()))
-})
-
-const echo = (stream: PeerStream): void => {
-  stream.onData = chunk => void stream.send([chunk])
-}
-
-function collect(stream: PeerStream, bytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = []
-    let received = 0
-    stream.onClose = error => reject(error ?? new Error('closed before all bytes came'))
-    stream.onData = chunk => {
-      chunks.push(chunk)
-      received += chunk.byteLength
-      if (received >= bytes) resolve(Buffer.concat(chunks))
-    }
-  })
-}
-
-const closed = (stream: PeerStream) =>
-  new Promise<Error | undefined>(resolve => {
-    stream.onClose = resolve
-  })
+const portOf = (network: Network): number => Number(/tcp\/(\d+)/.exec(network.addresses()[0] ?? '')?.[1])
 
 describe('streams', () => {
-  it('carry bytes there and back', async () => {
-    const a = await server()
-    const b = await start()
-    await a.handle('/test/echo', echo)
-    const stream = await b.openStream(a.addresses(), '/test/echo')
-    const back = collect(stream, 11)
-    stream.send([Buffer.from('hello '), Buffer.from('world')])
-    expect((await back).toString()).toBe('hello world')
-    expect(stream.remotePeer).toBe(a.peerId)
-    expect(await b.ping(a.peerId)).toBeGreaterThan(0)
+  it('carry bytes there and back, in parts or whole, small and beyond every buffer', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/echo', echo)
+    const stream = await client.openStream(server.addresses(), '/test/echo')
+    expect(stream.remotePeer).toBe(server.peerId)
+    for (const length of [1, 3_072, 70_000, 1 << 20, 24 << 20]) {
+      const sent = randomBytes(length)
+      const back = read(stream, length)
+      stream.send([sent.subarray(0, length >> 1), sent.subarray(length >> 1)])
+      expect((await back).equals(sent), `${length} bytes`).toBe(true)
+    }
+    await until(() => stream.bufferedBytes === 0)
   })
 
-  it('end at both ends without an error when one closes', async () => {
-    const a = await server()
-    const b = await start()
-    const arrived = new Promise<PeerStream>(resolve => void a.handle('/test/close', resolve))
-    const stream = await b.openStream(a.addresses(), '/test/close')
-    const there = closed(await arrived)
-    const here = closed(stream)
+  it('hold what comes before their owner listens', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/greet', stream => {
+      stream.send([Buffer.from('hello')])
+      void stream.close()
+    })
+    const stream = await client.openStream(server.addresses(), '/test/greet')
+    await until(() => client.counters.streamsOpen === 0)
+    const seen: string[] = []
+    stream.onClose = error => seen.push(`closed ${error}`)
+    stream.onData = chunk => seen.push(Buffer.from(chunk).toString())
+    await until(() => seen.length === 2)
+    expect(seen).toEqual(['hello', 'closed undefined'])
+  })
+
+  it('say when to wait, and when to go on', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/sink', stream => {
+      stream.onData = () => undefined
+    })
+    const stream = await client.openStream(server.addresses(), '/test/sink')
+    const drained = new Promise<void>(resolve => {
+      stream.onDrain = resolve
+    })
+    while (stream.send([new Uint8Array(1 << 16)]));
+    expect(stream.writableNeedsDrain).toBe(true)
+    await drained
+    expect(stream.writableNeedsDrain).toBe(false)
+  })
+
+  it('end at both ends without an error when one closes, with all that was sent before', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    const received = new Promise<number>(resolve => {
+      void server.handle('/test/close', stream => {
+        let bytes = 0
+        stream.onData = chunk => {
+          bytes += chunk.byteLength
+        }
+        stream.onClose = error => resolve(error === undefined ? bytes : -1)
+      })
+    })
+    const stream = await client.openStream(server.addresses(), '/test/close')
+    const here = ended(stream)
+    stream.send([new Uint8Array(4 << 20)])
     await stream.close()
-    expect([await here, await there]).toEqual([undefined, undefined])
+    expect([await here, await received]).toEqual([undefined, 4 << 20])
+    expect(stream.send([new Uint8Array(1)])).toBe(false)
+  })
+
+  it.each([
+    ['aborts', (stream: PeerStream) => stream.abort(new Error('enough'))],
+    [
+      'throws in a callback',
+      (stream: PeerStream) => {
+        stream.onData = () => {
+          throw new Error('enough')
+        }
+      }
+    ]
+  ])('break at both ends when one %s, and no other stream does', async (_, breakIt) => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    const there = new Promise<Error | undefined>(resolve => {
+      void server.handle('/test/break', stream => {
+        stream.onClose = resolve
+        breakIt(stream)
+      })
+    })
+    await server.handle('/test/echo', echo)
+    const bystander = await client.openStream(server.addresses(), '/test/echo')
+    const stream = await client.openStream(server.peerId, '/test/break')
+    const here = ended(stream)
+    stream.send([new Uint8Array(1)])
+    expect(await there).toMatchObject({ message: 'enough' })
+    expect(await here).toMatchObject({ code: 'CONNECTION_LOST' })
+    const back = read(bystander, 1)
+    bystander.send([new Uint8Array(1)])
+    await back
+  })
+
+  it('break with CONNECTION_LOST when the other process goes', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/echo', echo)
+    const socket = connect(portOf(server))
+    await once(socket, 'connect')
+    const stream = await client.openStream(server.addresses(), '/test/echo')
+    const lost = ended(stream)
+    await server.close()
+    expect([undefined, 'CONNECTION_LOST']).toContain(((await lost) as { code?: string } | undefined)?.code)
+    socket.destroy()
+  })
+})
+
+describe('connections', () => {
+  it('are dialled once, however many ask at once', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/echo', echo)
+    await Promise.all(Array.from({ length: 20 }, () => client.openStream(server.addresses(), '/test/echo')))
+    expect(client.counters).toMatchObject({ dialsStarted: 1, connectionsOpen: 1, streamsOpen: 20 })
+  })
+
+  it('are measured by ping', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    expect(await client.connect(server.addresses())).toBe(server.peerId)
+    expect(await client.ping(server.peerId)).toBeGreaterThan(0)
+  })
+
+  it('fail with what was wrong', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    const stranger = (await createIdentity()).peerId
+    const [address = ''] = server.addresses()
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const silentPort = (silent.address() as { port: number }).port
+    const cases: [string | string[], string, object][] = [
+      [address, '/test/none', { code: 'PROTOCOL_NOT_SUPPORTED', details: { protocol: '/test/none' } }],
+      [address.replace(server.peerId, stranger), '/x', { code: 'PEER_UNREACHABLE', reason: 'wrong-peer' }],
+      [`/ip4/127.0.0.1/tcp/1/p2p/${stranger}`, '/x', { code: 'PEER_UNREACHABLE', reason: 'refused' }],
+      [`/ip4/127.0.0.1/tcp/${silentPort}/p2p/${stranger}`, '/x', { code: 'PEER_UNREACHABLE', reason: 'timeout' }],
+      [(await createIdentity()).peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'no-address' }],
+      [client.peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'self' }],
+      ['/ip4/127.0.0.1/tcp/1', '/x', { code: 'USAGE' }],
+      [[], '/x', { code: 'USAGE' }]
+    ]
+    for (const [target, protocol, error] of cases) {
+      const opened = client.openStream(target, protocol, { timeoutMs: 300 })
+      await expect(opened, String(target)).rejects.toMatchObject(error)
+    }
+    silent.close()
+  })
+
+  it('stop being waited for when the caller gives up', async () => {
+    const client = await cluster.client()
+    const stranger = (await createIdentity()).peerId
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as { port: number }
+    const controller = new AbortController()
+    const dial = client.connect(`/ip4/127.0.0.1/tcp/${port}/p2p/${stranger}`, { signal: controller.signal })
+    controller.abort()
+    await expect(dial).rejects.toMatchObject({ code: 'CANCELLED' })
+    silent.close()
+  })
+
+  it('survive garbage on the socket next to them', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    await server.handle('/test/echo', echo)
+    const sockets = Array.from({ length: 20 }, () => connect(portOf(server), '127.0.0.1').on('error', () => undefined))
+    for (const socket of sockets) socket.write(randomBytes(5_000))
+    await Promise.all(sockets.map(socket => new Promise(resolve => socket.once('close', resolve))))
+    const stream = await client.openStream(server.addresses(), '/test/echo')
+    const back = read(stream, 3)
+    stream.send([Buffer.from('abc')])
+    expect((await back).toString()).toBe('abc')
+  })
+})
+
+describe('listening', () => {
+  it('moves to the next free port, together for addresses that share one', async () => {
+    const server = await cluster.server()
+    const port = portOf(server)
+    const [first, second] = await freeListenAddresses([`/ip4/127.0.0.1/tcp/${port}`, `/ip6/::1/tcp/${port}`])
+    expect(first).not.toContain(`/tcp/${port}`)
+    expect(second?.split('/tcp/')[1]).toBe(first?.split('/tcp/')[1])
+  })
+
+  it('announces what it is told to, with its peer id', async () => {
+    const announce = ['/ip4/127.0.0.1/tcp/9', '/ip4/10.0.0.1/tcp/9', '/dns4/example.org/tcp/9']
+    const network = await cluster.server({ announce })
+    const expected = ['/dns4/example.org/tcp/9', '/ip4/10.0.0.1/tcp/9', '/ip4/127.0.0.1/tcp/9']
+    expect(network.addresses()).toEqual(expected.map(address => `${address}/p2p/${network.peerId}`))
   })
 })

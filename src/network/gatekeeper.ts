@@ -1,0 +1,59 @@
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import type { Clock } from '../base/index.ts'
+import type { AccessList } from './access-list.ts'
+import type { NetworkCounters } from './counters.ts'
+import { hostOf } from './peer-address.ts'
+import { type RateLimit, RateLimiter } from './rate-limiter.ts'
+
+export interface GatekeeperComponents {
+  readonly access: AccessList
+  readonly clock: Clock
+  readonly counters: NetworkCounters
+}
+
+/** Refuses connections, as early as what is known of the other end allows: by address before a handshake, by peer after. */
+export class Gatekeeper implements ConnectionGater {
+  /** Set by whoever counts connections. */
+  isFull: () => boolean = () => false
+  readonly #components: GatekeeperComponents
+  readonly #dials: RateLimiter
+
+  constructor(components: GatekeeperComponents, init: { readonly dialLimit: RateLimit }) {
+    this.#components = components
+    this.#dials = new RateLimiter(components, init.dialLimit)
+  }
+
+  denyDialPeer(peer: PeerId): boolean {
+    return !this.#components.access.allowsPeer(peer.toString())
+  }
+
+  denyInboundConnection(connection: MultiaddrConnection): boolean {
+    const { access, counters } = this.#components
+    const host = hostOf(connection.remoteAddr.toString())
+    if (!access.allowsHost(host)) counters.refusedByAddress++
+    else if (this.#dials.take(host) > 0) counters.refusedByRate++
+    else if (this.isFull()) counters.refusedFull++
+    else return false
+    return true
+  }
+
+  denyOutboundConnection(_peer: PeerId, connection: MultiaddrConnection): boolean {
+    // The socket knows the address that a name resolved to.
+    const socket = 'socket' in connection ? (connection.socket as { remoteAddress?: string }) : {}
+    return !this.#components.access.allowsHost(socket.remoteAddress ?? hostOf(connection.remoteAddr.toString()))
+  }
+
+  denyInboundEncryptedConnection(peer: PeerId): boolean {
+    return this.#refusesPeer(peer)
+  }
+
+  denyOutboundEncryptedConnection(peer: PeerId): boolean {
+    return this.#refusesPeer(peer)
+  }
+
+  #refusesPeer(peer: PeerId): boolean {
+    if (this.#components.access.allowsPeer(peer.toString())) return false
+    this.#components.counters.refusedByPeer++
+    return true
+  }
+}

@@ -1,0 +1,46 @@
+import type { Clock } from '../base/index.ts'
+
+/** A token bucket: `burst` at once, then `perSecond`. */
+export interface RateLimit {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+interface Bucket {
+  tokens: number
+  at: number
+}
+
+/** Keys remembered; a forgotten one begins with a full bucket, so the one unused longest goes. */
+const KEYS_KEPT = 4_096
+
+/** One token bucket for each key, as a peer id or a host. */
+export class RateLimiter {
+  readonly #clock: Clock
+  readonly #limit: RateLimit
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(components: { readonly clock: Clock }, limit: RateLimit) {
+    this.#clock = components.clock
+    this.#limit = limit
+  }
+
+  /** Takes `tokens` and returns 0; or takes none, and returns in how many ms as many will be there. */
+  take(key: string, tokens = 1): number {
+    const { perSecond, burst } = this.#limit
+    const now = this.#clock.now()
+    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now }
+    const filled = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1_000)
+    const missing = tokens - filled
+    this.#remember(key, { tokens: missing > 0 ? filled : filled - tokens, at: now })
+    return missing > 0 ? Math.ceil((missing * 1_000) / perSecond) : 0
+  }
+
+  #remember(key: string, bucket: Bucket): void {
+    this.#buckets.delete(key)
+    this.#buckets.set(key, bucket)
+    if (this.#buckets.size <= KEYS_KEPT) return
+    const oldest = this.#buckets.keys().next().value
+    if (oldest !== undefined) this.#buckets.delete(oldest)
+  }
+}

@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createIdentity, type NetworkInit } from '../../src/network/index.ts'
+import { AccessList } from '../../src/network/access-list.ts'
+import { Cluster, echo, ended } from './cluster.ts'
+
+const cluster = new Cluster()
+afterEach(() => cluster.close())
+
+const key = (digit: string) => Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${digit.repeat(64)}`)
+
+describe('AccessList', () => {
+  it.each([
+    [{}, '10.1.2.3', true],
+    [{ deny: ['10.0.0.0/8'] }, '10.1.2.3', false],
+    [{ deny: ['10.0.0.0/8'] }, '::ffff:10.1.2.3', false],
+    [{ deny: ['10.0.0.0/8'] }, '11.1.2.3', true],
+    [{ allow: ['192.168.0.0/16'] }, '11.1.2.3', false],
+    [{ allow: ['2001:db8::/32'] }, '2001:db8::7', true],
+    [{ allow: ['127.0.0.1'], deny: ['127.0.0.1'] }, '127.0.0.1', false]
+  ])('with %j says of %s: %s', (init, host, allowed) => {
+    expect(new AccessList(init).allowsHost(host)).toBe(allowed)
+  })
+
+  it.each(['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', 'nobody', ''])('refuses %j as an entry', entry => {
+    expect(() => new AccessList({ deny: [entry] })).toThrow(expect.objectContaining({ code: 'USAGE' }))
+  })
+})
+
+describe('a network', () => {
+  it.each<[string, (peer: string) => Partial<NetworkInit>, string]>([
+    ['a denied peer', peer => ({ access: { deny: [peer] } }), 'refusedByPeer'],
+    ['a peer not among those allowed', () => ({ access: { allow: [key1] } }), 'refusedByPeer'],
+    ['a denied address', () => ({ access: { deny: ['127.0.0.0/8'] } }), 'refusedByAddress'],
+    ['a host that dials too often', () => ({ limits: { dials: { perSecond: 1, burst: 0 } } }), 'refusedByRate']
+  ])('refuses %s, and counts it', async (_, init, counter) => {
+    const identity = await createIdentity()
+    const server = await cluster.server(init(identity.peerId))
+    const client = await cluster.client({ identity })
+    await server.handle('/test/echo', echo)
+    const opened = client.openStream(server.addresses(), '/test/echo')
+    await expect(opened).rejects.toMatchObject({ retryable: true })
+    expect(server.counters[counter as 'refusedByPeer']).toBeGreaterThan(0)
+  })
+
+  it('of a private swarm talks to those with its key only', async () => {
+    const server = await cluster.server({ swarmKey: key('a') })
+    const member = await cluster.client({ swarmKey: key('a') })
+    const [wrong, none] = [await cluster.client({ swarmKey: key('b') }), await cluster.client()]
+    expect(await member.ping(server.addresses())).toBeGreaterThan(0)
+    for (const outsider of [wrong, none]) {
+      const dial = outsider.connect(server.addresses(), { timeoutMs: 500 })
+      await expect(dial).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+    }
+  })
+
+  it('ends the streams of a peer that sends too much', async () => {
+    const server = await cluster.server({ limits: { bytes: { perSecond: 1, burst: 1_000 } } })
+    const client = await cluster.client()
+    const end = new Promise<Error | undefined>(resolve => {
+      void server.handle('/test/sink', stream => {
+        stream.onClose = resolve
+      })
+    })
+    const stream = await client.openStream(server.addresses(), '/test/sink')
+    const lost = ended(stream)
+    stream.send([new Uint8Array(2_000)])
+    expect(await end).toMatchObject({ code: 'RATE_LIMITED', details: { what: 'bytes' } })
+    expect(await lost).toMatchObject({ code: 'CONNECTION_LOST' })
+  })
+})
+
+const key1 = (await createIdentity()).peerId

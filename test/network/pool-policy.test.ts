@@ -1,0 +1,130 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ManualClock } from '../../src/base/index.ts'
+import { type PoolEffect, PoolPolicy } from '../../src/network/pool-policy.ts'
+
+const init = { idleTimeoutMs: 1_000, goAwayTimeoutMs: 100, maxConnections: 3 }
+
+describe('PoolPolicy', () => {
+  it('says goodbye to an idle connection, then closes it when the peer has answered', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    expect(policy.nextTick()).toBe(1_000)
+    expect(policy.tick(999)).toEqual([])
+    expect(policy.tick(1_000)).toEqual([{ kind: 'goaway', connection: 'c' }])
+    expect(policy.usable('peer')).toBeUndefined()
+    expect(policy.answered('c')).toEqual([{ kind: 'close', connection: 'c' }])
+  })
+
+  it('closes without an answer after the time for one', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    policy.tick(1_000)
+    expect(policy.tick(1_100)).toEqual([{ kind: 'close', connection: 'c' }])
+    expect(policy.nextTick()).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  it('serves a stream that crossed its goodbye, and closes after that', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    policy.tick(1_000)
+    policy.acquire('c')
+    expect(policy.answered('c')).toEqual([])
+    expect(policy.release('c', 5_000)).toEqual([{ kind: 'close', connection: 'c' }])
+  })
+
+  it('counts idleness from the last release', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    policy.acquire('c')
+    policy.acquire('c')
+    policy.release('c', 500)
+    expect(policy.tick(10_000)).toEqual([])
+    policy.release('c', 10_000)
+    expect(policy.nextTick()).toBe(11_000)
+  })
+
+  it('closes what its peer has left but does not close', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    policy.peerLeft('c', 10)
+    expect(policy.isUsable('c')).toBe(false)
+    expect(policy.tick(110)).toEqual([{ kind: 'close', connection: 'c' }])
+  })
+
+  it('makes room by the connection that idled longest, and is full when none idles', () => {
+    const policy = new PoolPolicy(init)
+    for (const [at, id] of ['a', 'b', 'c'].entries()) policy.opened(id, id, at)
+    policy.acquire('a')
+    expect(policy.full).toBe(false)
+    expect(policy.opened('d', 'd', 9)).toEqual([{ kind: 'goaway', connection: 'b' }])
+    for (const id of ['b', 'c', 'd']) policy.acquire(id)
+    expect(policy.full).toBe(true)
+  })
+
+  it('keeps idle connections for ever when told to', () => {
+    const policy = new PoolPolicy({ ...init, idleTimeoutMs: 0 })
+    policy.opened('c', 'peer', 0)
+    expect(policy.nextTick()).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  it('under any schedule: closes nothing leased, closes all idle in time, leaks no lease', () => {
+    const event = fc.record({
+      kind: fc.constantFrom('open', 'acquire', 'release', 'answer', 'leave', 'lose', 'wait'),
+      connection: fc.constantFrom('a', 'b', 'c', 'd'),
+      ms: fc.integer({ min: 0, max: 1_500 })
+    })
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 200 }), events => {
+        const clock = new ManualClock()
+        const policy = new PoolPolicy(init)
+        const leases = new Map<string, number>()
+        const apply = (effects: readonly PoolEffect[]): void => {
+          for (const { kind, connection } of effects) {
+            expect(leases.get(connection), `${kind} of a leased connection`).toBe(0)
+            if (kind === 'goaway') continue
+            policy.closed(connection)
+            leases.delete(connection)
+          }
+        }
+        const advance = (ms: number): void => {
+          const end = clock.now() + ms
+          for (let next = policy.nextTick(); next <= end; next = policy.nextTick()) {
+            clock.advance(Math.max(0, next - clock.now()))
+            apply(policy.tick(clock.now()))
+          }
+          clock.advance(end - clock.now())
+        }
+        for (const { kind, connection, ms } of events) {
+          const held = leases.get(connection)
+          if (kind === 'wait') advance(ms)
+          else if (kind === 'open' && held === undefined) {
+            leases.set(connection, 0)
+            apply(policy.opened(connection, connection, clock.now()))
+          } else if (kind === 'acquire') {
+            expect(policy.acquire(connection)).toBe(held !== undefined)
+            if (held !== undefined) leases.set(connection, held + 1)
+          } else if (kind === 'release' && held !== undefined && held > 0) {
+            leases.set(connection, held - 1)
+            apply(policy.release(connection, clock.now()))
+          } else if (kind === 'answer') apply(policy.answered(connection))
+          else if (kind === 'leave') policy.peerLeft(connection, clock.now())
+          else if (kind === 'lose') {
+            policy.closed(connection)
+            leases.delete(connection)
+          }
+          expect(policy.size).toBe(leases.size)
+          expect(policy.leases).toBe([...leases.values()].reduce((sum, held) => sum + held, 0))
+        }
+        for (const [connection, held] of leases) {
+          for (let i = held; i > 0; i--) {
+            leases.set(connection, i - 1)
+            apply(policy.release(connection, clock.now()))
+          }
+        }
+        advance(init.idleTimeoutMs + init.goAwayTimeoutMs)
+        expect(policy.size, 'connections left when all had idled').toBe(0)
+      })
+    )
+  })
+})
