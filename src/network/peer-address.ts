@@ -23,7 +23,7 @@ const example = '/ip4/192.0.2.7/tcp/31226/p2p/12D3KooW...'
 export function parsePeerAddress(text: string): PeerAddress {
   const components = componentsOf(text)
   const peer = components.at(-1)
-  if (peer?.name !== 'p2p' || peer.value === undefined) {
+  if (peer?.name !== 'p2p' || peer.value === undefined || !isPeerId(peer.value)) {
     throw new UsageError(`peer address "${text}" does not end in /p2p/<peer id>: give it as ${example}`)
   }
   if (!isTcp(components)) {
@@ -53,6 +53,15 @@ export function parsePeerId(text: string): string {
     return peerIdFromString(text).toString()
   } catch (cause) {
     throw new UsageError(`"${text}" is not a peer id: one looks like 12D3KooW...`, { cause })
+  }
+}
+
+function isPeerId(text: string): boolean {
+  try {
+    peerIdFromString(text)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,0 +1,78 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createIdentity, parseListenAddress, parsePeerAddress, scopeOf } from '../../src/network/index.ts'
+import { byReach } from '../../src/network/peer-address.ts'
+
+const { peerId } = await createIdentity()
+const usage = (text: string) =>
+  expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(`"${text}"`) })
+
+describe('parsePeerAddress', () => {
+  it.each(['/ip4/127.0.0.1/tcp/1', '/ip6/::1/tcp/31226', '/dns4/example.org/tcp/443'])('takes %s', place => {
+    expect(parsePeerAddress(`${place}/p2p/${peerId}`)).toEqual({ peerId, address: `${place}/p2p/${peerId}` })
+  })
+
+  it.each([
+    '',
+    'example.org:31226',
+    '/ip4/127.0.0.1/tcp/1',
+    `/p2p/${peerId}`,
+    `/ip4/127.0.0.1/udp/1/p2p/${peerId}`,
+    `/ip4/300.0.0.1/tcp/1/p2p/${peerId}`,
+    `/ip4/127.0.0.1/tcp/70000/p2p/${peerId}`,
+    '/ip4/127.0.0.1/tcp/1/p2p/nobody'
+  ])('refuses %j, and says so', text => {
+    expect(() => parsePeerAddress(text)).toThrow(usage(text))
+  })
+
+  it('refuses any other text with a UsageError', () => {
+    fc.assert(
+      fc.property(fc.string(), text => {
+        expect(() => parsePeerAddress(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
+      })
+    )
+  })
+})
+
+describe('parseListenAddress', () => {
+  it.each(['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/31226'])('takes %s', text => {
+    expect(parseListenAddress(text)).toBe(text)
+  })
+
+  it.each(['/dns4/example.org/tcp/1', `/ip4/127.0.0.1/tcp/1/p2p/${peerId}`, '/ip4/1.2.3.4', '31226'])(
+    'refuses %s',
+    text => expect(() => parseListenAddress(text)).toThrow(usage(text))
+  )
+})
+
+describe('scopeOf', () => {
+  it.each([
+    ['/ip4/8.8.8.8/tcp/1', 'public'],
+    ['/ip4/172.15.0.1/tcp/1', 'public'],
+    ['/ip4/172.16.0.1/tcp/1', 'private'],
+    ['/ip4/10.0.0.1/tcp/1', 'private'],
+    ['/ip4/192.168.1.1/tcp/1', 'private'],
+    ['/ip4/169.254.169.254/tcp/80', 'private'],
+    ['/ip4/100.64.0.1/tcp/1', 'private'],
+    ['/ip4/0.0.0.0/tcp/1', 'private'],
+    ['/ip4/127.8.0.1/tcp/1', 'loopback'],
+    ['/ip6/::1/tcp/1', 'loopback'],
+    ['/ip6/::ffff:127.0.0.1/tcp/1', 'loopback'],
+    ['/ip6/::ffff:10.0.0.1/tcp/1', 'private'],
+    ['/ip6/::/tcp/1', 'private'],
+    ['/ip6/fe80::1/tcp/1', 'private'],
+    ['/ip6/fd00::1/tcp/1', 'private'],
+    ['/ip6/2001:db8::1/tcp/1', 'private'],
+    ['/ip6/64:ff9b::a00:1/tcp/1', 'private'],
+    ['/ip6/2606:4700::1/tcp/1', 'public'],
+    ['/dns4/example.org/tcp/1', 'public'],
+    ['/dns4/localhost/tcp/1', 'loopback']
+  ])('says of %s: %s', (address, scope) => {
+    expect(scopeOf(address)).toBe(scope)
+  })
+
+  it('orders addresses by how far they reach, otherwise as given', () => {
+    const addresses = ['/ip4/127.0.0.1/tcp/1', '/ip4/10.0.0.2/tcp/1', '/ip4/8.8.8.8/tcp/1', '/ip4/10.0.0.1/tcp/1']
+    expect(byReach(addresses)).toEqual([addresses[2], addresses[1], addresses[3], addresses[0]])
+  })
+})
