@@ -37,7 +37,7 @@ export const MAX_STREAMS = 1_024
 /** A stream whose peer does not read is reset when this much waits for it. */
 export const MAX_SEND_BUFFER_BYTES = 64 * MiB
 /** A stream that nobody has begun to read may hold one window, no more. */
-export const MAX_READ_BUFFER_BYTES = MAX_STREAM_WINDOW_BYTES
+export const MAX_READ_BUFFER_BYTES = 16 * MiB
 
 /** How many ports are tried above one that is taken. */
 export const PORT_ATTEMPTS = 100

@@ -126,7 +126,7 @@ for (const [network, prefix] of [
 }
 
 /** Scope of an IP address; a name is `public`, but for those that are loopback by definition. */
-export function scopeOfHost(host: string): AddressScope {
+function scopeOfHost(host: string): AddressScope {
   const version = isIP(host)
   if (version === 0) return /(^|\.)localhost\.?$/i.test(host) ? 'loopback' : 'public'
   const family = version === 4 ? 'ipv4' : 'ipv6'
