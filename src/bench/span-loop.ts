@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 import { silentLogger } from '../base/index.ts'
 import type { SpanGraph } from '../model/index.ts'
 import { loadSpan } from '../runtime/index.ts'
@@ -10,6 +11,8 @@ export interface LoopFigures {
   readonly longestRunMs: number
   /** The longest time that the event loop did not turn while runs were in flight. */
   readonly longestGapMs: number
+  /** The same while nothing was, for as long: what the machine does to any event loop. */
+  readonly idleGapMs: number
 }
 
 const samplingMs = 1
@@ -23,16 +26,26 @@ export async function watchEventLoop(
   const runner = await loadSpan(graph, init)
   const values = tokens * graph.hiddenSize
   const run = { slot: 0, position: 0, input: new Float32Array(values).fill(0.5), output: new Float32Array(values) }
-  const delays = monitorEventLoopDelay({ resolution: samplingMs })
   let longestRunMs = 0
-  delays.enable()
-  for (let i = 0; i < runs; i++) {
-    const start = performance.now()
-    await runner.prefill(run)
-    longestRunMs = Math.max(longestRunMs, performance.now() - start)
-    runner.release(0)
-  }
-  delays.disable()
+  let totalMs = 0
+  const longestGapMs = await longestGapDuring(async () => {
+    for (let i = 0; i < runs; i++) {
+      const start = performance.now()
+      await runner.prefill(run)
+      const ms = performance.now() - start
+      longestRunMs = Math.max(longestRunMs, ms)
+      totalMs += ms
+      runner.release(0)
+    }
+  })
   await runner.close()
-  return { tokens, runs, longestRunMs, longestGapMs: delays.max / 1e6 }
+  return { tokens, runs, longestRunMs, longestGapMs, idleGapMs: await longestGapDuring(() => setTimeout(totalMs)) }
+}
+
+async function longestGapDuring(work: () => Promise<unknown>): Promise<number> {
+  const delays = monitorEventLoopDelay({ resolution: samplingMs })
+  delays.enable()
+  await work()
+  delays.disable()
+  return delays.max / 1e6
 }

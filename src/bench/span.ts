@@ -42,7 +42,7 @@ export interface SpanThreadsResult {
   readonly stepMs: Readonly<Record<keyof StepSamples, Summary>>
   /** Our step over ONNX Runtime's own, paired by round. */
   readonly bareRatio: Judged
-  /** What the memory gave, bytes a second: the better of the two readings. */
+  /** What the memory gave, bytes a second: the better median of the two readings. */
   readonly rooflineBytesPerSecond: number
   /** Of the roofline, by our step. */
   readonly rooflineShare: Judged
@@ -128,21 +128,23 @@ interface Circumstances {
   readonly bytes: number
 }
 
-/** Of each round its own ratio, so that what slows the whole machine down does not count. */
+type Round = Readonly<Record<keyof StepSamples, number>>
+
 function judge(
   samples: StepSamples,
   { threads, eventLoop, seed, weightBytes, bytes }: Circumstances
 ): SpanThreadsResult {
-  const rounds = samples.runner.map((runner, i) => {
-    const bytesPerMs = Math.max(bytes / at(samples.search, i), weightBytes / at(samples.product, i))
-    return { bareRatio: runner / at(samples.bare, i), bytesPerMs, share: bytes / runner / bytesPerMs }
-  })
-  type Round = (typeof rounds)[number]
-  const median = (of: (round: Round) => number) => (some: readonly Round[]) => middle(some.map(of))
-  const ratio = median(round => round.bareRatio)
-  const share = median(round => round.share)
-  const shareInterval = bootstrapInterval(rounds, share, seed)
-  const shareValue = share(rounds)
+  const rounds: Round[] = samples.runner.map((runner, i) => ({
+    runner,
+    bare: at(samples.bare, i),
+    search: at(samples.search, i),
+    product: at(samples.product, i)
+  }))
+  // Of each round its own ratio: what slows the machine down for a while slows both down.
+  const ratio = (some: readonly Round[]): number => median(some, round => round.runner / round.bare)
+  const bytesPerMs = (some: readonly Round[]): number =>
+    Math.max(bytes / median(some, round => round.search), weightBytes / median(some, round => round.product))
+  const share = (some: readonly Round[]): number => bytes / median(some, round => round.runner) / bytesPerMs(some)
   return {
     threads,
     stepMs: {
@@ -152,16 +154,15 @@ function judge(
       product: summarize(samples.product)
     },
     bareRatio: atMost(ratio(rounds), limits.bareRatio, bootstrapInterval(rounds, ratio, seed)),
-    rooflineBytesPerSecond: 1000 * median(round => round.bytesPerMs)(rounds),
-    rooflineShare: {
-      value: shareValue,
-      ci95: shareInterval,
-      limit: limits.rooflineShare,
-      ok: (shareInterval?.[0] ?? shareValue) >= limits.rooflineShare
-    },
+    rooflineBytesPerSecond: 1000 * bytesPerMs(rounds),
+    rooflineShare: atLeast(share(rounds), limits.rooflineShare, bootstrapInterval(rounds, share, seed)),
     eventLoop,
     eventLoopGap: atMost(eventLoop.longestGapMs, limits.eventLoopGapMs)
   }
+}
+
+function atLeast(value: number, limit: number, ci95: Interval | null): Judged {
+  return { value, ci95, limit, ok: (ci95?.[0] ?? value) >= limit }
 }
 
 function atMost(value: number, limit: number, ci95: Interval | null = null): Judged {
@@ -172,7 +173,7 @@ function at(samples: readonly number[], index: number): number {
   return samples[index] ?? Number.NaN
 }
 
-function middle(values: readonly number[]): number {
-  const ascending = [...values].sort((a, b) => a - b)
+function median(rounds: readonly Round[], of: (round: Round) => number): number {
+  const ascending = rounds.map(of).sort((a, b) => a - b)
   return at(ascending, Math.floor(ascending.length / 2))
 }

@@ -69,8 +69,13 @@ export class CApiGraph implements LoadedGraph {
     this.#makeRoom()
     const { api, memory } = this.#environment
     const window = new PreparedWindow(api, this.#session, memory, this.#plan)
+    try {
+      window.bindCache(this.#slab.layers, call)
+    } catch (error) {
+      window.close()
+      throw error
+    }
     this.#windows.set(id, window)
-    window.bindCache(this.#slab.layers, call)
     return window
   }
 
