@@ -13,12 +13,12 @@ export function choice<const T extends string>(what: string, now: readonly T[], 
   }
 }
 
-export const parseRoute = choice('route', ['relay'], ['push', 'delegate'])
+export const parseRoute = choice('route', ['relay', 'push'], ['delegate'])
 export type Route = ReturnType<typeof parseRoute>
 /** What `generate` and `npm start` use when not told. */
-export const defaultRoute: Route = 'relay'
+export const defaultRoute: Route = 'push'
 
-export const parseVerify = choice('verification by', ['auto'], ['copy', 'digest', 'none'])
+export const parseVerify = choice('verification by', ['auto', 'copy', 'digest', 'none'])
 export type Verify = ReturnType<typeof parseVerify>
 
 export const parseWeights = choice('weights in', ['auto', 'f32'], ['bf16', 'f16', 'int8', 'int4'])

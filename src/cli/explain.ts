@@ -1,11 +1,11 @@
-import type { GenerationResult } from './library.ts'
+import type { LatencyFigures } from '../client/index.ts'
 
 /**
  * Where the time of the mean decode step went, as a sum that closes:
  * `94 ms = 60 network + 30 compute + 1 client + 3 unaccounted; floor 91 (1.03x)`.
  */
-export function explain(result: GenerationResult): string {
-  const { hops, stepMs, clientMs, floorMs, floorRatio } = result
+export function explain(figures: LatencyFigures): string {
+  const { hops, stepMs, clientMs, floorMs, floorRatio } = figures
   if (stepMs.mean === null) return 'one token or none: there was no decode step to explain'
   const digits = stepMs.mean < 20 ? 1 : 0
   const rounded = (ms: number) => Number(ms.toFixed(digits))

@@ -1,11 +1,14 @@
 import { toAndthenError } from '../base/index.ts'
-import type { Piece } from './library.ts'
+import type { GeneratedToken } from '../client/index.ts'
 
 /** What `generate --json` prints in place of a result, with what was generated until then. */
-export function failureJson(thrown: unknown, pieces: readonly Piece[]) {
+export function failureJson(thrown: unknown, pieces: readonly GeneratedToken[]) {
   const { code, message, retryable, details } = toAndthenError(thrown)
   return {
     error: { code, message, retryable, details },
-    partial: { text: pieces.map(piece => piece.text).join(''), tokenIds: pieces.map(piece => piece.tokenId) }
+    partial: {
+      text: pieces.map(piece => piece.text).join(''),
+      tokenIds: pieces.flatMap(({ tokenId }) => (tokenId === null ? [] : [tokenId]))
+    }
   }
 }

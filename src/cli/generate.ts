@@ -1,11 +1,13 @@
-import { NotAvailableError, UsageError } from '../base/index.ts'
+import { type FileHandle, open } from 'node:fs/promises'
+import { NotAvailableError, toAndthenError, UsageError } from '../base/index.ts'
+import type { GeneratedToken, GenerationResult } from '../client/index.ts'
+import type { ConnectOptions, GenerateOptions } from '../node/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { explain } from './explain.ts'
 import { type FlagValues, present } from './flags.ts'
 import { failureJson } from './generate-failure.ts'
 import { defaultNewTokens, defaultTimeouts, generateFlags } from './generate-flags.ts'
-import { type ConnectOptions, type GenerateOptions, type GenerationResult, loadLibrary, type Piece } from './library.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 
@@ -14,6 +16,8 @@ interface GenerateCommandOptions {
   readonly generate: GenerateOptions
   readonly json: boolean
   readonly explain: boolean
+  /** File that raw timestamps go to. */
+  readonly trace?: string
 }
 
 export const generateCommand = defineCommand({
@@ -31,9 +35,7 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
     throw new UsageError('give one of --prompt and --prompt-ids')
   if (chat && promptIds !== undefined)
     throw new UsageError('--chat wants --prompt: ids are given to the model as they are')
-  if (given.trace !== undefined) throw new NotAvailableError('--trace')
   if (given.dryRun) throw new NotAvailableError('--dry-run of generate')
-  const source = given.sampling ?? 'settings'
   return {
     connect: {
       model: given.model ?? defaultModel,
@@ -48,11 +50,13 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
     generate: {
       ...present({ prompt, promptIds, chat }),
       maxNewTokens: given.maxNewTokens ?? defaultNewTokens,
-      sampling: { source, ...present({ temperature, topP, topK, repetitionPenalty, seed }) },
+      sampling: given.sampling ?? 'settings',
+      ...present({ temperature, topP, topK, repetitionPenalty, seed }),
       stop: given.stop ?? []
     },
     json: given.json ?? false,
-    explain: given.explain ?? false
+    explain: given.explain ?? false,
+    ...present({ trace: given.trace })
   }
 }
 
@@ -70,7 +74,7 @@ async function generateText(options: GenerateCommandOptions, context: Context): 
 
 async function generateJson(options: GenerateCommandOptions, context: Context): Promise<number> {
   const { terminal } = context
-  const pieces: Piece[] = []
+  const pieces: GeneratedToken[] = []
   try {
     const result = await generating(options, context, piece => pieces.push(piece))
     terminal.out(`${JSON.stringify(result)}\n`)
@@ -86,16 +90,33 @@ async function generateJson(options: GenerateCommandOptions, context: Context): 
 async function generating(
   options: GenerateCommandOptions,
   { terminal, logger, signal }: Context,
-  show: (piece: Piece) => void
+  show: (piece: GeneratedToken) => void
 ): Promise<GenerationResult> {
   const fromInput = options.generate.prompt === '-' ? { prompt: await terminal.input() } : {}
-  const { connect } = await loadLibrary()
-  const connection = await connect({ ...options.connect, logger, signal })
+  const { connect } = await import('../node/index.ts')
+  // Opened first, so that a long generation is not lost to a file that cannot be written.
+  const trace = options.trace === undefined ? undefined : await openTrace(options.trace)
+  const lines: string[] = []
   try {
-    const generation = connection.generate({ ...options.generate, ...fromInput, signal })
-    for await (const piece of generation) show(piece)
-    return await generation.result()
+    const connection = await connect({ ...options.connect, logger, signal })
+    try {
+      const onTrace = trace === undefined ? {} : { onTrace: (line: string) => void lines.push(`${line}\n`) }
+      const generation = connection.generate({ ...options.generate, ...fromInput, ...onTrace, signal })
+      for await (const piece of generation) show(piece)
+      return await generation.result
+    } finally {
+      await connection.close()
+    }
   } finally {
-    await connection.close()
+    await trace?.writeFile(lines.join(''))
+    await trace?.close()
+  }
+}
+
+async function openTrace(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w')
+  } catch (cause) {
+    throw new UsageError(`--trace: "${path}" cannot be written: ${toAndthenError(cause).message}`, { cause })
   }
 }

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { CancelledError, UsageError } from '../base/index.ts'
 import type { ServerProcess } from '../bench/index.ts'
+import type { GenerationResult } from '../client/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { toggle } from './flags.ts'
 import { defaultNewTokens, defaultTimeouts, generationFlags } from './generate-flags.ts'
 import { invocationOf } from './invocation.ts'
-import { type GenerationResult, loadLibrary } from './library.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 
@@ -67,7 +67,7 @@ async function generateThrough(
 ): Promise<GenerationResult> {
   const { prompt, maxNewTokens, temperature, route } = options
   const peers = servers.flatMap(server => server.ready.addresses.slice(0, 1))
-  const { connect } = await loadLibrary()
+  const { connect } = await import('../node/index.ts')
   const connection = await connect({
     model: defaultModel,
     peers,
@@ -79,11 +79,10 @@ async function generateThrough(
   })
   try {
     terminal.err(`Continuing ${JSON.stringify(prompt)} through them (route ${route}):\n\n`)
-    const sampling = { source: 'settings' as const, temperature }
-    const generation = connection.generate({ prompt, maxNewTokens, sampling, stop: [], signal })
+    const generation = connection.generate({ prompt, maxNewTokens, temperature, signal })
     for await (const piece of generation) terminal.out(piece.text)
     terminal.out('\n')
-    return await generation.result()
+    return await generation.result
   } finally {
     await connection.close()
   }

@@ -97,11 +97,11 @@ describe('generate', () => {
       connect: {
         model: defaultModel,
         peers: [peer],
-        route: 'relay',
+        route: 'push',
         verify: 'auto',
         timeouts: { connectMs: 10_000, stepMs: 30_000 }
       },
-      generate: { prompt: 'a', maxNewTokens: 128, sampling: { source: 'settings' }, stop: [] },
+      generate: { prompt: 'a', maxNewTokens: 128, sampling: 'settings', stop: [] },
       json: false,
       explain: false
     })
@@ -109,24 +109,30 @@ describe('generate', () => {
 
   it('reads every flag', () => {
     const line = `--peers ${peer},${peer} --prompt-ids 5,17 --max-new-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 40
-      --repetition-penalty 1.1 --seed 7 --sampling model --stop a,b --stop c --route relay --verify auto
-      --connect-timeout 1s --step-timeout 2s --json --explain`
+      --repetition-penalty 1.1 --seed 7 --sampling model --stop a,b --stop c --route relay --verify digest
+      --connect-timeout 1s --step-timeout 2s --json --explain --trace t`
     expect(generateCommand.parse(words(line.replaceAll('\n', ' ')), {}).options).toEqual({
       connect: {
         model: defaultModel,
         peers: [peer, peer],
         route: 'relay',
-        verify: 'auto',
+        verify: 'digest',
         timeouts: { connectMs: 1000, stepMs: 2000 }
       },
       generate: {
         promptIds: [5, 17],
         maxNewTokens: 3,
-        sampling: { source: 'model', temperature: 0.5, topP: 0.9, topK: 40, repetitionPenalty: 1.1, seed: 7 },
+        sampling: 'model',
+        temperature: 0.5,
+        topP: 0.9,
+        topK: 40,
+        repetitionPenalty: 1.1,
+        seed: 7,
         stop: ['a,b', 'c']
       },
       json: true,
-      explain: true
+      explain: true,
+      trace: 't'
     })
   })
 
@@ -146,7 +152,7 @@ describe('generate', () => {
 
   it('refuses what this version lacks', () => {
     expect(() => generateCommand.parse([...required, '--model', 'owner/name'], {})).toThrow(NotAvailableError)
-    expect(() => generateCommand.parse([...required, '--trace', 'f'], {})).toThrow(NotAvailableError)
+    expect(() => generateCommand.parse([...required, '--route', 'delegate'], {})).toThrow(NotAvailableError)
   })
 
   it('takes an empty prompt, and a dash for stdin, as they are', () => {

@@ -1,22 +1,31 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { explain } from '../../src/cli/explain.ts'
-import type { GenerationResult } from '../../src/cli/library.ts'
+import type { HopFigures, LatencyFigures } from '../../src/client/index.ts'
 
-const hop = { computeMs: 10, queueMs: 0, otherMs: 0, networkMs: 20 }
-const result = (change: Partial<GenerationResult>): GenerationResult => ({
-  tokenIds: [],
-  finishReason: 'length',
-  timeToFirstTokenMs: 0,
-  stepMs: { n: 10, mean: 94 },
-  tokensPerSecond: 0,
-  route: 'relay',
-  pushes: { used: 0 },
+const spread = { p50: null, p90: null, p99: null, max: null }
+const hop: HopFigures = {
+  peerId: 'one',
+  blocks: [0, 1],
+  computeMs: 10,
+  queueMs: 0,
+  otherMs: 0,
+  networkMs: 20,
+  networkErrorMs: 0,
+  detourMs: 0
+}
+const result = (change: Partial<LatencyFigures>): LatencyFigures => ({
+  msPerToken: { n: 10, mean: 94, ...spread },
+  stepMs: { n: 10, mean: 94, ...spread },
+  tokensPerSecond: 10,
   clientMs: 1,
   hops: [hop, hop, hop],
   unaccountedMs: 3,
   floorMs: 91,
+  routeFloorMs: 91,
   floorRatio: 1.033,
+  floorBasis: 'minimum',
+  stalls: { count: 0, longestMs: 0, totalMs: 0 },
   ...change
 })
 
@@ -33,7 +42,7 @@ it('says where the floor is unknown', () => {
 })
 
 it('has nothing to explain after one token', () => {
-  expect(explain(result({ stepMs: { n: 0, mean: null } }))).toMatch(/no decode step/)
+  expect(explain(result({ stepMs: { n: 0, mean: null, ...spread } }))).toMatch(/no decode step/)
 })
 
 it('adds up to the digit', () => {
@@ -41,7 +50,9 @@ it('adds up to the digit', () => {
   const hops = fc.array(fc.record({ computeMs: ms, queueMs: ms, otherMs: ms, networkMs: ms }), { maxLength: 5 })
   fc.assert(
     fc.property(hops, ms, fc.double({ min: 0, max: 500, noNaN: true }), (hops, clientMs, mean) => {
-      const line = explain(result({ hops, clientMs, stepMs: { n: 2, mean } }))
+      const line = explain(
+        result({ hops: hops.map(times => ({ ...hop, ...times })), clientMs, stepMs: { n: 2, mean, ...spread } })
+      )
       const [total = '', terms = ''] = line.split(';')[0]!.split(' ms = ')
       const sum = terms.split(' + ').reduce((sum, term) => sum + Number.parseFloat(term), 0)
       expect(sum).toBeCloseTo(Number(total), 6)
