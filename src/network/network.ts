@@ -245,7 +245,7 @@ class Libp2pNetwork implements Network {
   }
 
   async close(): Promise<void> {
-    this.#components.pool.close()
+    await this.#components.pool.close()
     await this.#components.node.libp2p.stop()
   }
 

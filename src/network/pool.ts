@@ -1,7 +1,8 @@
+import { setMaxListeners } from 'node:events'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { Clock, Logger } from '../base/index.ts'
+import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import { CONNECTION_CLOSE_TIMEOUT_MS, DIAL_TIMEOUT_MS, GOAWAY_TIMEOUT_MS, NEGOTIATION_RECHECK_MS } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
@@ -111,9 +112,11 @@ export class ConnectionPool {
     this.#armTick()
   }
 
-  close(): void {
+  /** Closes all connections, letting what was sent arrive. */
+  async close(): Promise<void> {
     this.#closed = true
     this.#cancelTick()
+    await Promise.all([...this.#connections.values()].map(closeConnection))
   }
 
   #lease(connection: Connection, reused: boolean): Lease {
@@ -212,8 +215,17 @@ export class ConnectionPool {
     }
     counters.connectionsIdleClosed++
     logger.debug({ peer: connection.remotePeer.toString() }, 'idle connection closed')
-    connection
-      .close({ signal: AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT_MS) })
-      .catch((error: Error) => connection.abort(error))
+    void closeConnection(connection)
+  }
+}
+
+async function closeConnection(connection: Connection): Promise<void> {
+  const signal = AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT_MS)
+  // Every stream listens to it.
+  setMaxListeners(0, signal)
+  try {
+    await connection.close({ signal })
+  } catch (error) {
+    connection.abort(toAndthenError(error))
   }
 }
