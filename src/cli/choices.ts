@@ -19,7 +19,6 @@ export type Route = ReturnType<typeof parseRoute>
 export const defaultRoute: Route = 'push'
 
 export const parseVerify = choice('verification by', ['auto', 'copy', 'digest', 'none'])
-export type Verify = ReturnType<typeof parseVerify>
 
 export const parseWeights = choice('weights in', ['auto', 'f32'], ['bf16', 'f16', 'int8', 'int4'])
 

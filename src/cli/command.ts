@@ -22,7 +22,7 @@ export interface LogSettings {
 }
 
 /** Arguments understood, nothing done yet. */
-export interface Invocation<Options> {
+interface Invocation<Options> {
   readonly options: Options
   readonly log: LogSettings
 }

@@ -4,7 +4,7 @@ const prefix = 'andthen_'
 
 type Labels = Readonly<Record<string, string>>
 
-export interface MetricInit<L extends string> {
+interface MetricInit<L extends string> {
   /** Without the prefix; ends in `_total`, `_seconds`, `_bytes` or a plain noun. */
   readonly name: string
   readonly help: string
@@ -13,7 +13,7 @@ export interface MetricInit<L extends string> {
 }
 
 /** Values of a gauge at the time of a scrape, one for each set of labels. */
-export type Readings<L extends string> = () => Iterable<{ readonly labels: Record<L, string>; readonly value: number }>
+type Readings<L extends string> = () => Iterable<{ readonly labels: Record<L, string>; readonly value: number }>
 
 /** A process's metrics. Rooms below get the plain functions that these return, and know no metrics library. */
 export interface Metrics {
