@@ -24,13 +24,14 @@ process.exit(vitest.status === 0 && failed === 0 && passed > 0 ? 0 : vitest.stat
 
 /** A file that fails before its tests are known, and a failure outside of any test, count as one each. */
 function counts() {
-  let report_
+  let read
   try {
-    report_ = JSON.parse(readFileSync(report, 'utf8'))
+    read = JSON.parse(readFileSync(report, 'utf8'))
   } catch {
     return { passed: 0, failed: vitest.status === 0 ? 0 : 1 }
   }
-  const broken = report_.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0)
-  const failed = report_.numFailedTests + broken.length
-  return { passed: report_.numPassedTests, failed: failed === 0 && vitest.status !== 0 ? 1 : failed }
+  const broken = read.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0)
+  const failed = read.numFailedTests + broken.length
+  const outside = failed === 0 && vitest.status !== 0 && read.numTotalTests > 0
+  return { passed: read.numPassedTests, failed: outside ? 1 : failed }
 }
