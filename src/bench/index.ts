@@ -24,11 +24,4 @@ export {
 } from './report.ts'
 export { type RunSamples, SamplesFile } from './samples.ts'
 export { formatTable } from './table.ts'
-export {
-  benchSpan,
-  type Judged,
-  type SpanBenchInit,
-  type SpanBenchResult,
-  type SpanShape,
-  type SpanThreadsResult
-} from './span.ts'
+export { benchSpan, type SpanBenchInit, type SpanBenchResult } from './span.ts'

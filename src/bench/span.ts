@@ -26,17 +26,17 @@ export interface SpanBenchInit {
   readonly onProgress?: (what: string) => void
 }
 
-export type SpanShape = Pick<RandomModelInit, 'blocks' | 'hiddenSize' | 'heads' | 'kvHeads' | 'mlpSize'>
+type SpanShape = Pick<RandomModelInit, 'blocks' | 'hiddenSize' | 'heads' | 'kvHeads' | 'mlpSize'>
 
 /** A figure and the limit that it is held against. */
-export interface Judged {
+interface Judged {
   readonly value: number
   readonly ci95: Interval | null
   readonly limit: number
   readonly ok: boolean
 }
 
-export interface SpanThreadsResult {
+interface SpanThreadsResult {
   readonly threads: number
   /** Milliseconds; `StepSamples` says of what. */
   readonly stepMs: Readonly<Record<keyof StepSamples, Summary>>

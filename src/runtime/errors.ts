@@ -1,7 +1,7 @@
 import { AndthenError, type ErrorOptions } from '../base/index.ts'
 
 /** Whatever goes wrong between a span's graph and the library that runs it. */
-export class RuntimeError extends AndthenError {
+class RuntimeError extends AndthenError {
   override readonly name: string = 'RuntimeError'
 }
 

@@ -14,7 +14,7 @@ type Entry = readonly [index: number, result: Result, parameters: readonly Kind[
  */
 export const apiVersion = 22
 
-export const functions = {
+const functions = {
   GetErrorCode: [1, 'int', ['pointer']],
   GetErrorMessage: [2, 'string', ['pointer']],
   CreateEnv: [3, 'status', ['int', 'string', 'out']],

@@ -3,7 +3,7 @@ import { openEnvironment } from './environment.ts'
 import { CApiGraph } from './graph.ts'
 import { createSession } from './session.ts'
 
-export { type BareDecode, type BareDecodeInit, loadBareDecode } from './bare.ts'
+export { loadBareDecode } from './bare.ts'
 
 /**
  * ONNX Runtime's C API called through an FFI: runs are asynchronous, can be terminated, and work in place.

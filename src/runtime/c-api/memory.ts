@@ -2,8 +2,8 @@ import type { Api } from './api.ts'
 import type { Pointer } from './functions.ts'
 
 /** ONNXTensorElementDataType */
-export const elementTypes = { float32: 1, int32: 6, int64: 7 } as const
-export type ElementType = keyof typeof elementTypes
+const elementTypes = { float32: 1, int32: 6, int64: 7 } as const
+type ElementType = keyof typeof elementTypes
 
 /** OrtAllocatorType and OrtMemType of plain host memory. */
 const deviceAllocator = 0
