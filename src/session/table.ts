@@ -1,12 +1,6 @@
 import { Entry, type Rank, sessionKey } from './entry.ts'
-import {
-  BusyError,
-  DrainingError,
-  SessionEndedError,
-  SessionExistsError,
-  SessionTooLargeError,
-  UnknownSessionError
-} from './errors.ts'
+import { Epitaphs } from './epitaphs.ts'
+import { BusyError, DrainingError, SessionExistsError, SessionTooLargeError } from './errors.ts'
 import { HookRunner } from './hooks.ts'
 import { type SessionTableComponents, type SessionTableInit, withDefaults } from './init.ts'
 import { Residency } from './residency.ts'
@@ -14,8 +8,6 @@ import type { EndReason, OpenRequest, Session } from './session.ts'
 import { addDuration, Counters, countSessions, type SessionStatistics } from './statistics.ts'
 
 const incarnationBytes = 16
-/** Keys of ended sessions for which the reason is kept, so that a late client learns more than "unknown". */
-const epitaphs = 1024
 /** Bounds of the guess of when to try again, ms. */
 const retryAfter = { least: 100, most: 60_000, unknown: 1000 }
 
@@ -40,7 +32,7 @@ export class SessionTable {
   readonly #alive = new Map<string, Entry>()
   /** All that are not gone. */
   readonly #entries = new Set<Entry>()
-  readonly #ended = new Map<string, EndReason>()
+  readonly #epitaphs = new Epitaphs()
   #order = 0
   #draining = false
   #whenEmpty: (() => void)[] = []
@@ -73,7 +65,7 @@ export class SessionTable {
     const { clock } = this.#components
     const rank = inherited ?? { priority: request.priority ?? 0, order: this.#order++ }
     const entry = new Entry(request, rank, clock.now())
-    this.#ended.delete(key)
+    this.#epitaphs.forget(key)
     this.#alive.set(key, entry)
     this.#entries.add(entry)
     this.#residency.request(entry)
@@ -104,8 +96,7 @@ export class SessionTable {
     const key = sessionKey(owner, id)
     const entry = this.#alive.get(key)
     if (entry?.incarnation === undefined || Buffer.compare(entry.incarnation, incarnation) !== 0) {
-      const reason = this.#ended.get(key)
-      throw reason === undefined ? new UnknownSessionError(id) : new SessionEndedError(id, reason)
+      throw this.#epitaphs.error(key, id)
     }
     entry.connection++
     entry.disarm('grace')
@@ -285,7 +276,7 @@ export class SessionTable {
     entry.disarmAll()
     this.#residency.waiting.remove(entry)
     this.#alive.delete(entry.key)
-    this.#remember(entry.key, reason)
+    this.#epitaphs.add(entry.key, reason)
     this.#counters.ended[reason]++
     entry.abort()
     this.#notify(() => this.#components.events?.onTerminated?.(entry, reason))
@@ -305,16 +296,6 @@ export class SessionTable {
     entry.move('gone')
     if (this.#entries.size === 0) for (const wake of this.#whenEmpty.splice(0)) wake()
     this.#residency.admit()
-  }
-
-  #remember(key: string, reason: EndReason): void {
-    this.#ended.delete(key)
-    this.#ended.set(key, reason)
-    if (this.#ended.size <= epitaphs) return
-    for (const oldest of this.#ended.keys()) {
-      this.#ended.delete(oldest)
-      return
-    }
   }
 
   #endAll(which: (entry: Entry) => boolean): void {

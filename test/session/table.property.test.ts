@@ -31,7 +31,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('settle', 'hookDone') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('parkingFull', 'parkingFree') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('drain') }) }
-) as fc.Arbitrary<Event>
+)
 
 /** The hooks' ways to be: at once, late, never, with an error. */
 type Manner = 'sync' | 'late' | 'hang' | 'throw'
@@ -238,7 +238,7 @@ describe('sessions, whatever happens in whatever order', () => {
           expect([rows.state.size, server.parking.states.size, clock.alarms]).toEqual([0, 0, 0])
         }
       ),
-      { numRuns: 300 }
+      { numRuns: 150 }
     )
   })
 })
