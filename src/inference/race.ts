@@ -250,6 +250,7 @@ export class Race<I> {
   /** The session ends: stops the run, gives back every input. */
   onClose(): Effect<I>[] {
     const effects = this.#endEpoch(0)
+    this.#committed = 0
     this.#ended = true
     for (const push of this.#hold.takeAll()) effects.push({ kind: 'drop', input: push.input })
     return effects
