@@ -25,20 +25,23 @@ interface Job<M> {
 }
 
 /**
- * Writes messages to a stream. Messages without a tensor go first, in order, between the fragments of others; tensors of
- * one fragment go before longer ones; longer ones of different keys take turns. Of one key, tensors keep their order
- * within their class. Nothing is copied: a tensor must not change until its `done`.
+ * Writes messages to a stream. Messages without a tensor go first, between the fragments of others. Messages with one
+ * keep their order: a short tensor goes along with its message, a long one (more than a fragment) after it, so that the
+ * receiver knows the digests while the bytes are still under way; long ones of different keys take turns. Nothing is
+ * copied: a tensor must not change until its `done`.
  *
- *     control  ──────────────┐
- *     short    ─────────────┐│
- *     long a   ──┐          ▼▼
- *     long b   ──┴─ turns ──▶ sink
+ *     control  ───────────────────────────┐
+ *     messages with tensors, in order ───┐│
+ *     bytes of long a  ──┐               ▼▼
+ *     bytes of long b  ──┴─ turns ──────▶ sink
  */
 export class MessageWriter<M> {
   readonly #codec: Pick<FrameCodec<M>, 'encode'>
   readonly #sink: ByteSink
   readonly #control: Uint8Array[] = []
-  readonly #short: Job<M>[] = []
+  /** Messages with tensors that are not begun. */
+  readonly #messages: Job<M>[] = []
+  /** Tensors whose message is sent and whose bytes are not, by key. */
   readonly #long = new Map<string, Job<M>[]>()
   #writable = true
   #queuedBytes = 0
@@ -64,15 +67,7 @@ export class MessageWriter<M> {
   sendTensor(message: Outgoing<M>, bytes: Uint8Array, options: TensorOptions = {}): void {
     const job: Job<M> = { message, bytes, tensor: ++this.#tensors, offset: 0, options }
     this.#queuedBytes += bytes.length
-    if (bytes.length <= MAX_FRAGMENT_BYTES) this.#short.push(job)
-    else {
-      const key = options.key ?? ''
-      const queue = this.#long.get(key)
-      if (queue === undefined) this.#long.set(key, [job])
-      else queue.push(job)
-      // The header goes at once, so that the receiver knows the digests while the bytes are still under way.
-      this.#announce(job)
-    }
+    this.#messages.push(job)
     this.#pump()
   }
 
@@ -84,21 +79,13 @@ export class MessageWriter<M> {
 
   /** Drops all that is queued: the stream is gone. */
   clear(): void {
-    const dropped = [...this.#short, ...[...this.#long.values()].flat()]
+    const dropped = [...this.#messages, ...[...this.#long.values()].flat()]
     this.#control.length = 0
-    this.#short.length = 0
+    this.#messages.length = 0
     this.#long.clear()
     this.#queuedBytes = 0
     this.#writable = false
     for (const job of dropped) job.options.done?.(false)
-  }
-
-  #announce(job: Job<M>): void {
-    const fragment = { tensor: job.tensor, offset: 0, total: job.bytes.length, length: 0 }
-    const frame = prefixed(this.#codec.encode(job.message, fragment))
-    job.message = null
-    this.#control.push(frame)
-    this.#queuedBytes += frame.length
   }
 
   #pump(): void {
@@ -117,7 +104,7 @@ export class MessageWriter<M> {
 
   #nextJob(): Job<M> | undefined {
     for (;;) {
-      const job = this.#short.shift()
+      const job = this.#messages.shift()
       if (job === undefined) break
       if (job.options.stale?.() !== true) return job
       this.#drop(job)
@@ -140,13 +127,25 @@ export class MessageWriter<M> {
   }
 
   #writeFragment(job: Job<M>): void {
-    const payload = job.bytes.subarray(job.offset, job.offset + MAX_FRAGMENT_BYTES)
-    const fragment = { tensor: job.tensor, offset: job.offset, total: job.bytes.length, length: payload.length }
-    const header = this.#codec.encode(job.message, fragment)
+    const { message, bytes, options } = job
+    const long = bytes.length > MAX_FRAGMENT_BYTES
+    // The message of a long tensor goes without bytes: they wait for their turn.
+    const length = long && message !== null ? 0 : MAX_FRAGMENT_BYTES
+    const payload = bytes.subarray(job.offset, job.offset + length)
+    const fragment = { tensor: job.tensor, offset: job.offset, total: bytes.length, length: payload.length }
+    const header = prefixed(this.#codec.encode(message, fragment))
     job.message = null
     job.offset += payload.length
     this.#queuedBytes -= payload.length
-    this.#writable = this.#sink.send([prefixed(header), payload])
-    if (job.offset === job.bytes.length) job.options.done?.(true)
+    if (long && message !== null) this.#enqueueBytes(job)
+    this.#writable = this.#sink.send(payload.length > 0 ? [header, payload] : [header])
+    if (job.offset === bytes.length) options.done?.(true)
+  }
+
+  #enqueueBytes(job: Job<M>): void {
+    const key = job.options.key ?? ''
+    const queue = this.#long.get(key)
+    if (queue === undefined) this.#long.set(key, [job])
+    else queue.push(job)
   }
 }

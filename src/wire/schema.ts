@@ -16,6 +16,29 @@ import type {
 // src/wire and dist/wire lie equally deep, so the one path serves both.
 const root = protobuf.loadSync(fileURLToPath(new URL('../../proto/andthen.proto', import.meta.url)))
 
+const noBytes = new Uint8Array()
+
+/**
+ * Makes decoded messages carry every field as a property of their own. protobufjs leaves absent fields to the prototype,
+ * where spreading a message loses its zeros.
+ */
+function ownDefaults(type: protobuf.Type): void {
+  const defaults = type.fieldsArray.map(field => {
+    const { repeated, typeDefault } = field.resolve()
+    return { name: field.name, repeated, value: field.type === 'bytes' ? noBytes : (typeDefault as unknown) }
+  })
+  type.ctor = class extends protobuf.Message {
+    constructor() {
+      super()
+      const own = this as unknown as Record<string, unknown>
+      for (const { name, repeated, value } of defaults) own[name] = repeated ? [] : value
+    }
+  }
+}
+
+const namespace = root.lookup('andthen.v1') as protobuf.Namespace
+for (const type of namespace.nestedArray) if (type instanceof protobuf.Type) ownDefaults(type)
+
 /** A field left out is the protocol's default: 0, empty, false or absent. */
 type Sparse<T> = T extends Uint8Array | string | number | boolean | null
   ? T
@@ -67,14 +90,14 @@ function frameCodec<M extends { kind: string; value: object }>(name: string): Fr
   return {
     encode(message, fragment) {
       const frame: Record<string, unknown> = {}
-      if (message !== null) frame[message.kind as string] = message.value
+      if (message !== null) frame[message.kind] = message.value
       if (fragment !== null) frame['fragment'] = fragment
       return type.encode(frame).finish()
     },
     decode(header) {
       let frame: DecodedFrame
       try {
-        frame = type.decode(header) as unknown as DecodedFrame
+        frame = type.decode(header)
       } catch (cause) {
         throw new WireError('FRAME_MALFORMED', `a ${name} of ${header.length} bytes does not decode`, { cause })
       }
