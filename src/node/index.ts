@@ -1,3 +1,4 @@
+export { connect, type ConnectOptions, type Connection, type GenerateOptions } from './connect.ts'
 export { BlocksError, MemoryError } from './errors.ts'
 export { planServe, type ServePlan } from './plan.ts'
 export { serve, type ServerNode } from './serve.ts'

@@ -59,7 +59,7 @@ async function loadRunner(model: Model, plan: ServePlan, options: ServeOptions, 
   const [from, to] = plan.blocks
   const totalBytes = plan.memoryBytes.weights
   options.onProgress?.({ loadedBytes: 0, totalBytes })
-  const graph = await buildSpanGraph(model, { from, to }, { maxLength: plan.maxLength })
+  const graph = buildSpanGraph(model, { from, to }, { maxLength: plan.maxLength })
   const runner = await loadSpan(graph, {
     slots: plan.maxSessions,
     maxLength: plan.maxLength,

@@ -1,0 +1,79 @@
+import { silentLogger, type Logger } from '../base/index.ts'
+import {
+  type Candidate,
+  connect as connectClient,
+  type GenerateOptions as ClientGenerateOptions,
+  type Generation,
+  type RouteName
+} from '../client/index.ts'
+import { openModel } from '../model/index.ts'
+import { createIdentity, createNetwork } from '../network/index.ts'
+import type { VerifyPolicyName } from '../wire/index.ts'
+
+export interface ConnectOptions {
+  /** The model's folder: its configuration, tokenizer, embedding and head are used here. */
+  readonly model: string
+  /** Servers' multiaddrs in any order; those that are not needed are spares. */
+  readonly peers: readonly string[]
+  /** How hidden states travel, unless a generation says otherwise. @default 'push' */
+  readonly route?: RouteName
+  /** How pushes are proven, unless a generation says otherwise. @default 'auto' */
+  readonly verify?: VerifyPolicyName
+  /** @default 10 s to connect, 30 s a step */
+  readonly timeouts?: { readonly connectMs?: number; readonly stepMs?: number }
+  /** Threads that compute embedding and head. @default one a core */
+  readonly threads?: number
+  /** @default silent */
+  readonly logger?: Logger
+  /** Cancels connecting. */
+  readonly signal?: AbortSignal
+}
+
+export interface GenerateOptions extends ClientGenerateOptions {
+  /** `prompt` is what a user says in a chat, and is put into the model's chat template. @default false */
+  readonly chat?: boolean
+  /** `model` takes what is not given here from the model's generation_config.json. @default 'settings' */
+  readonly sampling?: 'settings' | 'model'
+}
+
+/** A model spread over servers, ready to generate. */
+export interface Connection {
+  /** The servers that were found, spares included. */
+  readonly servers: readonly Candidate[]
+  generate(options: GenerateOptions): Generation
+  /** Cancels what runs and gives back every resource. */
+  close(): Promise<void>
+}
+
+/**
+ * Connects to servers that together serve a model.
+ *
+ * @throws ModelFileError, UsageError, PeerUnreachableError, ModelMismatchError, BlocksNotCoveredError, CancelledError
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { logger = silentLogger, signal, threads, timeouts = {}, peers, route, verify } = options
+  const [model, identity] = await Promise.all([openModel(options.model), createIdentity()])
+  const network = await createNetwork({ identity, logger })
+  try {
+    const client = await connectClient(
+      { network, model, logger },
+      { peers, connectTimeoutMs: timeouts.connectMs, stepTimeoutMs: timeouts.stepMs, threads, signal }
+    )
+    const defaults = { route, verify }
+    return {
+      servers: client.servers,
+      generate({ chat = false, sampling = 'settings', prompt, ...rest }) {
+        const asked = chat && prompt !== undefined ? { messages: [{ role: 'user', content: prompt }] } : { prompt }
+        const base = sampling === 'model' ? model.generation.sampling : {}
+        return client.generate({ ...defaults, ...base, ...rest, ...asked })
+      },
+      async close() {
+        await client.close()
+        await network.close()
+      }
+    }
+  } catch (error) {
+    await network.close()
+    throw error
+  }
+}
