@@ -1,0 +1,103 @@
+import type { Network, PeerStream, StreamHandler } from '../../../src/network/index.ts'
+
+const nothing = (): void => undefined
+
+/** One end of a stream in memory. What is sent arrives with the next turn of the event loop, unless it is stalled. */
+export class MemoryStream implements PeerStream {
+  readonly remotePeer: string
+  readonly protocol: string
+  onData: (chunk: Uint8Array) => void = nothing
+  onDrain: () => void = nothing
+  onClose: (error?: Error) => void = nothing
+  /** True: what is sent stays here, as with a peer that does not read. */
+  stalled = false
+  other: MemoryStream = this
+  #queue: Uint8Array[] = []
+  #ended = false
+
+  constructor(remotePeer: string, protocol: string) {
+    this.remotePeer = remotePeer
+    this.protocol = protocol
+  }
+
+  get bufferedBytes(): number {
+    return this.#queue.reduce((sum, chunk) => sum + chunk.length, 0)
+  }
+
+  get writableNeedsDrain(): boolean {
+    return this.stalled
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  send(parts: readonly Uint8Array[]): boolean {
+    if (this.#ended) return false
+    this.#queue.push(Buffer.concat(parts))
+    if (!this.stalled) setImmediate(() => this.#flush())
+    return !this.stalled
+  }
+
+  close(): Promise<void> {
+    setImmediate(() => {
+      this.#flush()
+      this.#end()
+      this.other.#end()
+    })
+    return Promise.resolve()
+  }
+
+  abort(error: Error): void {
+    this.#queue = []
+    this.#end(error)
+    setImmediate(() => this.other.#end(new Error('reset by the other end')))
+  }
+
+  #flush(): void {
+    for (const chunk of this.#queue.splice(0)) if (!this.other.#ended) this.other.onData(chunk)
+  }
+
+  #end(error?: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.onClose(error)
+  }
+}
+
+/** Nodes that reach each other by name. */
+export class MemoryNetworks {
+  readonly #handlers = new Map<string, Map<string, StreamHandler>>()
+
+  /** A stream of `from` to `to`. */
+  open(from: string, to: string, protocol: string): MemoryStream {
+    const handler = this.#handlers.get(to)?.get(protocol)
+    if (handler === undefined) throw new Error(`${to} does not speak ${protocol}`)
+    const [here, there] = [new MemoryStream(to, protocol), new MemoryStream(from, protocol)]
+    here.other = there
+    there.other = here
+    handler(there)
+    return here
+  }
+
+  of(peerId: string): Network {
+    const handlers = new Map<string, StreamHandler>()
+    this.#handlers.set(peerId, handlers)
+    return {
+      peerId,
+      counters: {} as Network['counters'],
+      addresses: () => [`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`],
+      handle(protocol, handler) {
+        handlers.set(protocol, handler)
+        return Promise.resolve()
+      },
+      connect: () => Promise.resolve(peerId),
+      openStream: target => {
+        const address = [target].flat()[0] as string
+        return Promise.resolve().then(() => this.open(peerId, address.split('/p2p/')[1]!, '/andthen/push/1.0.0'))
+      },
+      ping: () => Promise.resolve(0),
+      close: () => Promise.resolve()
+    }
+  }
+}
