@@ -6,16 +6,18 @@ import {
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
-import { openSession, type SpanSession } from '../inference/index.ts'
+import { type Boundaries, type Hop as ChainHop, openSession, type SpanSession } from '../inference/index.ts'
 import type { Network } from '../network/index.ts'
 import type { Digester, Pushes, VerifyPolicyName } from '../wire/index.ts'
 import { MAX_REPAIRS, PREFILL_TOKENS } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
-import type { Boundaries, Hop } from './pipeline.ts'
 import { replay, rewindLengths } from './replay.ts'
 import type { Standing } from './standing.ts'
 import { chooseTiling } from './tiling.ts'
+
+/** A server of the chain that was found by asking. */
+export type Hop = ChainHop<Candidate>
 
 export type RouteName = 'relay' | 'push'
 

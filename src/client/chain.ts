@@ -1,14 +1,25 @@
-import { type AndthenError, CancelledError, TimeoutError, toAndthenError } from '../base/index.ts'
-import type { Fault, KeptInputs, PassInput } from '../inference/index.ts'
+import { type AndthenError, CancelledError, toAndthenError } from '../base/index.ts'
+import {
+  Boundaries,
+  type Fault,
+  type KeptInputs,
+  type PassInput,
+  type PassTrace,
+  Pipeline,
+  Watchdog
+} from '../inference/index.ts'
 import { verifySignature } from '../network/index.ts'
 import type { EquivocationProof, Pushes } from '../wire/index.ts'
-import { type BuiltChain, ChainBuilder, type ChainBuilderComponents, type ChainBuilderInit } from './chain-builder.ts'
-import { PREFILL_TOKENS, SETTLE_MS, SUSPECT_PING_MS } from './constants.ts'
+import {
+  type BuiltChain,
+  ChainBuilder,
+  type ChainBuilderComponents,
+  type ChainBuilderInit,
+  type Hop
+} from './chain-builder.ts'
+import { PREFILL_TOKENS, SETTLE_MS } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { awaitMismatch, weigh } from './evidence.ts'
-import { PassWatch } from './pass-watch.ts'
-import { Boundaries, type Hop, Pipeline } from './pipeline.ts'
-import type { PassTrace } from './trace.ts'
 
 export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries'>
 export type ChainInit = ChainBuilderInit & { readonly hiddenSize: number }
@@ -51,12 +62,11 @@ export class Chain {
   readonly #builder: ChainBuilder
   readonly #boundaries: Boundaries
   readonly #inputs: KeptInputs
-  readonly #watch: PassWatch
-  readonly #stepTimeoutMs: number
+  readonly #watchdog: Watchdog
   readonly #verify: ChainInit['verify']
   readonly #proofs: EquivocationProof[] = []
   readonly #shutdown = new AbortController()
-  #pipeline: Pipeline | null = null
+  #pipeline: Pipeline<Candidate> | null = null
   /** Passes that are not retired; the first has step number `#base` in this epoch, the first `#started` are under way. */
   readonly #jobs: Job[] = []
   #base = 0
@@ -66,7 +76,6 @@ export class Chain {
   #length = 0
   #failure: AndthenError | null = null
   #closed: Promise<ChainReport> | null = null
-  #cancelWatch: (() => void) | null = null
   #onSettled: () => void = () => undefined
 
   private constructor(components: ChainComponents, init: ChainInit) {
@@ -74,8 +83,7 @@ export class Chain {
     this.#inputs = this.#boundaries.at(0)
     this.#components = { ...components, boundaries: this.#boundaries }
     this.#builder = new ChainBuilder(this.#components, init)
-    this.#watch = new PassWatch(init)
-    this.#stepTimeoutMs = init.stepTimeoutMs
+    this.#watchdog = new Watchdog(components, init)
     this.#verify = init.verify
   }
 
@@ -157,7 +165,7 @@ export class Chain {
     const events = {
       onEmit: this.#onEmit,
       onRetire: this.#onRetire,
-      onProgress: () => this.#watch.progress(clock.now()),
+      onProgress: () => this.#watchdog.progress(),
       onFault: (fault: Fault) => void this.#repair(hops, fault)
     }
     this.#servers = hops.map(({ server }) => server)
@@ -168,6 +176,7 @@ export class Chain {
       { clock, digest, boundaries: this.#boundaries, events },
       { hops, epoch, verify: this.#verify }
     )
+    this.#watchdog.watch(this.#pipeline)
     this.#pump()
   }
 
@@ -177,10 +186,9 @@ export class Chain {
       const job = this.#jobs[this.#started]
       if (this.#pipeline === null || job === undefined || this.#started >= this.#window) break
       this.#started++
-      this.#watch.progress(this.#components.clock.now())
       this.#pipeline.start(job.input)
+      this.#watchdog.progress()
     }
-    this.#armWatch()
   }
 
   readonly #onEmit = (step: number, tensor: Uint8Array | null, trace: PassTrace): void => {
@@ -188,7 +196,7 @@ export class Chain {
     // What ran again after a repair was given out before.
     if (job === undefined || job.emitted) return
     job.emitted = true
-    if (trace.n === 1) this.#watch.passed(this.#components.clock.now() - trace.startedMs)
+    if (trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
     job.resolve({ tensor, trace })
   }
 
@@ -204,6 +212,7 @@ export class Chain {
   /** Replaces what failed and goes on where the first pass is not done. */
   async #repair(hops: readonly Hop[], fault: Fault): Promise<void> {
     this.#pipeline = null
+    this.#watchdog.watch(null)
     try {
       await this.#judge(hops, fault)
       const position = this.#jobs[0]?.input.position ?? this.#length
@@ -237,41 +246,10 @@ export class Chain {
     } else if (verdict.kind === 'fault') standing.failed(verdict.peerId, verdict.error)
   }
 
-  #armWatch(): void {
-    if (this.#cancelWatch !== null || this.#jobs.length === 0 || this.#failure !== null) return
-    const { clock } = this.#components
-    this.#cancelWatch = clock.after(Math.max(0, this.#watch.deadline - clock.now()), () => void this.#onWatch())
-  }
-
-  /** The chain may have been quiet for too long. */
-  async #onWatch(): Promise<void> {
-    const { clock, network } = this.#components
-    const pipeline = this.#pipeline
-    const waiting = pipeline?.waitingFor ?? null
-    const server = waiting === null ? undefined : pipeline?.hops[waiting.server]?.server
-    if (pipeline !== null && waiting !== null && server !== undefined) {
-      const quiet = this.#watch.check(clock.now(), { overtaken: waiting.overtaken, pingMs: server.pingMs })
-      if (quiet === 'failed')
-        pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
-      if (quiet === 'suspect') {
-        const silent = await network
-          .ping(server.target, { timeoutMs: SUSPECT_PING_MS })
-          .then(() => null, toAndthenError)
-        if (silent !== null)
-          pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
-      }
-      // It lives: it has as much time again.
-      if (quiet !== 'fine') this.#watch.asked(clock.now())
-    }
-    this.#cancelWatch = null
-    this.#armWatch()
-  }
-
   #fail(error: AndthenError): void {
     this.#failure ??= error
     this.#pipeline = null
-    this.#cancelWatch?.()
-    this.#cancelWatch = null
+    this.#watchdog.watch(null)
     for (const job of this.#jobs.splice(0)) job.reject(error)
     this.#onSettled()
   }

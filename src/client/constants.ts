@@ -11,15 +11,6 @@ export const STRAGGLER_MS = 0.5 * second
 /** Round trips vary; the least of two is near the truth. */
 export const PINGS = 2
 
-/** A pass without progress for this long, or for this many times the usual, makes its server suspect. */
-export const SUSPECT_MS = 1 * second
-export const SUSPECT_FACTOR = 8
-/** A suspect that does not answer a ping within this is gone. */
-export const SUSPECT_PING_MS = 2 * second
-/** A header still missing this long (or 4 round trips) after the last server's output is being kept back. */
-export const MISSING_HEADER_MS = 1 * second
-export const MISSING_HEADER_ROUND_TRIPS = 4
-
 /** Replacing servers again and again within one pass means that the network is broken, not they. */
 export const MAX_REPAIRS = 16
 /** How long a server that failed is not used. */

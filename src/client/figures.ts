@@ -1,6 +1,6 @@
+import type { HopTrace, PassTrace } from '../inference/index.ts'
 import { notPushedNames, type Output, type Pushes } from '../wire/index.ts'
 import { type Distribution, distribution, mean, sum } from './distribution.ts'
-import type { HopTrace, PassTrace } from './trace.ts'
 
 /** One decode step as the client timed it, its own work included. */
 export interface TimedStep {

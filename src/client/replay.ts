@@ -1,9 +1,8 @@
 import { type AndthenError, type Clock, TimeoutError } from '../base/index.ts'
-import { type KeptRun, ServerFaultError } from '../inference/index.ts'
+import { type Boundaries, type Hop, type KeptRun, ServerFaultError } from '../inference/index.ts'
 import { type Digester, equalBytes, type Output, Want } from '../wire/index.ts'
 import { PREFILL_TOKENS } from './constants.ts'
 import { HopError } from './errors.ts'
-import type { Boundaries, Hop } from './pipeline.ts'
 
 export interface ReplayComponents {
   readonly clock: Clock

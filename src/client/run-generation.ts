@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '../base/index.ts'
 import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
+import { traceLines } from '../inference/index.ts'
 import type { EndsRunner } from '../runtime/index.ts'
 import type { Digester, VerifyPolicyName } from '../wire/index.ts'
 import { Chain } from './chain.ts'
@@ -16,7 +17,6 @@ import type { SamplingSettings } from './sampling-settings.ts'
 import type { Standing } from './standing.ts'
 import { TextStream } from './text-stream.ts'
 import { chooseTiling } from './tiling.ts'
-import { traceLines } from './trace.ts'
 
 export interface GenerateOptions extends Prompt, SamplingSettings {
   /** @default 128 */

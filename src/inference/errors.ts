@@ -17,6 +17,11 @@ export type RequestErrorCode =
   | 'SLOW_READER'
   | 'RUN_FAILED'
   | 'NOT_AVAILABLE'
+  | 'REFUSED'
+  | 'ROUTE'
+  | 'ROUTE_FAILED'
+  | 'QUOTA'
+  | 'MISMATCH'
 
 /** A request that this server does not serve; the client is told, the session may go on. */
 export class RequestError extends AndthenError {

@@ -174,6 +174,7 @@ export interface Output {
   replay: boolean
   usedPush: boolean
   pushes: Pushes
+  downstream: Stamps[]
 }
 
 export interface Rewound {
@@ -221,6 +222,7 @@ export interface ErrorMessage {
   step: number
   lengths: Lengths | null
   hasStep: boolean
+  peerId: string
 }
 
 export interface Attach {

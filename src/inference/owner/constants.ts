@@ -16,3 +16,12 @@ export const MAX_INFO_BYTES = 64 * KiB
 export const AUTO_COPY_BYTES = 64 * KiB
 /** Memory for kept inputs is taken in pieces of this size: a page of a few hundred tokens. */
 export const KEPT_SLAB_BYTES = 1_024 * KiB
+
+/** A pass without progress for this long, or for this many times the usual, makes its server suspect. */
+export const SUSPECT_MS = 1 * second
+export const SUSPECT_FACTOR = 8
+/** A suspect that does not answer a ping within this is gone. */
+export const SUSPECT_PING_MS = 2 * second
+/** A header still missing this long (or 4 round trips) after the last server's output is being kept back. */
+export const MISSING_HEADER_MS = 1 * second
+export const MISSING_HEADER_ROUND_TRIPS = 4

@@ -67,7 +67,8 @@ export function answerStep(
     stamps: stampsOf(record, notes.timings, pushQueuedAt, clock),
     replay,
     usedPush: record.source === 'push',
-    pushes: { ...standing.pushes }
+    pushes: { ...standing.pushes },
+    downstream: []
   }
   return { output, tensor: record.want === Want.none ? null : sent }
 }

@@ -95,6 +95,7 @@ export class OwnerConnection {
         message: error.message,
         retryable: error.retryable,
         retryAfterMs,
+        peerId: String(error.details['peer'] ?? ''),
         ...(lengths === undefined ? {} : { lengths }),
         ...(epoch === undefined || step === undefined ? {} : { hasStep: true, epoch, step })
       }

@@ -1,4 +1,4 @@
-import type { Output } from '../wire/index.ts'
+import type { Output } from '../../wire/index.ts'
 
 /** One pass at one server, as the client saw it. Times are ms of the client's clock; `output` has the server's own stamps. */
 export interface HopTrace {

@@ -1,19 +1,26 @@
-import type { AndthenError, Clock } from '../base/index.ts'
-import {
-  type Fault,
-  KeptInputs,
-  type PassEffect,
-  Passes,
-  type PassInput,
-  type SpanSession
-} from '../inference/index.ts'
-import { type Digester, type Output, Want, type VerifyPolicyName } from '../wire/index.ts'
-import type { Candidate } from './directory.ts'
+import type { AndthenError, Clock } from '../../base/index.ts'
+import { type Digester, type Output, type VerifyPolicyName, Want } from '../../wire/index.ts'
+import { KeptInputs } from './kept-inputs.ts'
+import type { Fault, PassEffect, PassInput } from './pass-types.ts'
+import { Passes } from './passes.ts'
+import type { SpanSession } from './span-session.ts'
 import type { PassTrace } from './trace.ts'
 
+/** A server of a chain, as far as its passes go. */
+export interface ChainPeer {
+  readonly peerId: string
+  /** Where it is reached: multiaddrs that end in its peer id. */
+  readonly target: readonly string[]
+  /** Blocks `from` to `to - 1`. */
+  readonly from: number
+  readonly to: number
+  /** Least round trip seen, ms. */
+  readonly pingMs: number
+}
+
 /** One server of the chain, with the session that is open there. */
-export interface Hop {
-  readonly server: Candidate
+export interface Hop<S extends ChainPeer = ChainPeer> {
+  readonly server: S
   readonly session: SpanSession
   /** The server before it pushes into this session. */
   readonly pushed: boolean
@@ -34,6 +41,11 @@ export class Boundaries {
     return kept
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#kept.clear()
+  }
+
   /** Forgets at all boundaries but the first, whose inputs are the client's own, the tokens at `length` and beyond. */
   truncate(length: number): void {
     for (const [block, kept] of this.#kept) if (block > 0) kept.truncate(length)
@@ -51,8 +63,8 @@ export interface PipelineEvents {
   onFault(fault: Fault): void
 }
 
-export interface PipelineInit {
-  readonly hops: readonly Hop[]
+export interface PipelineInit<S extends ChainPeer> {
+  readonly hops: readonly Hop<S>[]
   readonly epoch: number
   readonly verify: VerifyPolicyName
 }
@@ -64,8 +76,8 @@ interface Running {
 }
 
 /** The sessions of one epoch, driven by the engine of passes. */
-export class Pipeline {
-  readonly hops: readonly Hop[]
+export class Pipeline<S extends ChainPeer = ChainPeer> {
+  readonly hops: readonly Hop<S>[]
   readonly #clock: Clock
   readonly #boundaries: Boundaries
   readonly #events: PipelineEvents
@@ -76,7 +88,7 @@ export class Pipeline {
 
   constructor(
     components: { clock: Clock; digest: Digester; boundaries: Boundaries; events: PipelineEvents },
-    init: PipelineInit
+    init: PipelineInit<S>
   ) {
     this.#clock = components.clock
     this.#boundaries = components.boundaries
@@ -100,6 +112,16 @@ export class Pipeline {
 
   get waitingFor(): Passes['waitingFor'] {
     return this.#passes.waitingFor
+  }
+
+  /** Number of the pass that `start` begins next. */
+  get nextStep(): number {
+    return this.#started
+  }
+
+  /** No pass is under way. */
+  get idle(): boolean {
+    return this.#running.size === 0
   }
 
   /** Starts a pass; returns its step number. */

@@ -1,0 +1,77 @@
+import { type Clock, TimeoutError, toAndthenError } from '../../base/index.ts'
+import type { Network } from '../../network/index.ts'
+import { SUSPECT_PING_MS } from './constants.ts'
+import { PassWatch } from './pass-watch.ts'
+import type { ChainPeer, Pipeline } from './pipeline.ts'
+
+/** Tells a server that computes from one that is gone: by its answer to a ping, when a pass takes unusually long. */
+export class Watchdog {
+  readonly #clock: Clock
+  readonly #network: Pick<Network, 'ping'>
+  readonly #watch: PassWatch
+  readonly #stepTimeoutMs: number
+  #pipeline: Pipeline<ChainPeer> | null = null
+  #cancel: (() => void) | null = null
+
+  constructor(components: { clock: Clock; network: Pick<Network, 'ping'> }, init: { stepTimeoutMs: number }) {
+    this.#clock = components.clock
+    this.#network = components.network
+    this.#watch = new PassWatch(init)
+    this.#stepTimeoutMs = init.stepTimeoutMs
+  }
+
+  /** From now on watches this epoch; null: nothing. */
+  watch(pipeline: Pipeline<ChainPeer> | null): void {
+    this.#pipeline = pipeline
+    this.#disarm()
+    if (pipeline !== null) this.#arm()
+  }
+
+  /** A pass started, or something came of one. */
+  progress(): void {
+    this.#watch.progress(this.#clock.now())
+    this.#arm()
+  }
+
+  /** A pass of one token took this long. */
+  passed(ms: number): void {
+    this.#watch.passed(ms)
+  }
+
+  /** One alarm, set anew only when it rings: a token costs no timer. */
+  #arm(): void {
+    if (this.#cancel !== null || this.#pipeline?.waitingFor == null) return
+    const now = this.#clock.now()
+    this.#cancel = this.#clock.after(Math.max(0, this.#watch.deadline - now), () => void this.#check())
+  }
+
+  #disarm(): void {
+    this.#cancel?.()
+    this.#cancel = null
+  }
+
+  async #check(): Promise<void> {
+    const pipeline = this.#pipeline
+    const waiting = pipeline?.waitingFor ?? null
+    const server = waiting === null ? undefined : pipeline?.hops[waiting.server]?.server
+    if (pipeline !== null && waiting !== null && server !== undefined) {
+      const quiet = this.#watch.check(this.#clock.now(), { overtaken: waiting.overtaken, pingMs: server.pingMs })
+      if (quiet === 'failed')
+        pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
+      if (quiet === 'suspect' && !(await this.#answers(server)))
+        pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
+      // It lives: it has as much time again.
+      if (quiet !== 'fine') this.#watch.asked(this.#clock.now())
+    }
+    this.#cancel = null
+    this.#arm()
+  }
+
+  #answers({ target }: ChainPeer): Promise<boolean> {
+    const answered = this.#network.ping(target, { timeoutMs: SUSPECT_PING_MS })
+    return answered.then(
+      () => true,
+      (thrown: unknown) => toAndthenError(thrown).code === 'CANCELLED'
+    )
+  }
+}

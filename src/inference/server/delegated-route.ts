@@ -1,0 +1,226 @@
+import { type AndthenError, toAndthenError } from '../../base/index.ts'
+import type { Network } from '../../network/index.ts'
+import type { Output, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
+import { RequestError } from '../errors.ts'
+import { Boundaries, type Fault, type Hop, openSession, type PassTrace, Pipeline, Watchdog } from '../owner/index.ts'
+import type { DialPolicy } from './dial-policy.ts'
+import type { ServerComponents } from './facts.ts'
+
+/** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
+const STEP_TIMEOUT_MS = 20_000
+
+export interface DelegateComponents extends ServerComponents {
+  readonly network: Network
+  readonly policy: DialPolicy
+}
+
+export interface DelegateInit {
+  readonly route: Route
+  /** Who asked for it, and pays with its allowance of dials. */
+  readonly owner: string
+  readonly verify: VerifyPolicyName
+  readonly maxLength: number
+}
+
+/** What the rest of the route made of one step. */
+export interface RouteResult {
+  /** Headers of the servers of the route, in order. */
+  readonly outputs: readonly Output[]
+  /** The last server's hidden states; null where none were wanted. */
+  readonly tensor: Uint8Array | null
+}
+
+interface Waiting {
+  resolve(result: RouteResult): void
+  reject(error: AndthenError): void
+}
+
+/**
+ * The rest of a route, when a client left it to this node: this node is the client of the servers after it, by push, and
+ * proves to them what was pushed. It keeps nothing for a fail-over: when one of them fails the route has failed, and its
+ * owner chooses another.
+ */
+export class DelegatedRoute {
+  readonly #components: DelegateComponents
+  readonly #hops: readonly Hop[]
+  readonly #verify: VerifyPolicyName
+  readonly #boundaries: Boundaries
+  readonly #watchdog: Watchdog
+  readonly #waiting = new Map<number, Waiting>()
+  #pipeline: Pipeline | null = null
+  #epoch = 0
+  #bytesLeft: number
+  #failure: AndthenError | null = null
+  /** Told once, when a server of the route fails. */
+  onFailed: (error: AndthenError) => void = () => undefined
+
+  private constructor(components: DelegateComponents, hops: readonly Hop[], init: DelegateInit) {
+    this.#components = components
+    this.#hops = hops
+    this.#verify = init.verify
+    this.#bytesLeft = init.route.bytesQuota
+    this.#boundaries = new Boundaries(components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
+    this.#watchdog = new Watchdog(components, { stepTimeoutMs: STEP_TIMEOUT_MS })
+  }
+
+  /**
+   * Opens a session on every server of the route and names to each whom it pushes to.
+   *
+   * @throws RequestError ROUTE_FAILED with the peer that failed
+   */
+  static async open(components: DelegateComponents, init: DelegateInit, signal: AbortSignal): Promise<DelegatedRoute> {
+    const opened = await Promise.allSettled(init.route.hops.map(hop => openHop(components, init, hop, signal)))
+    // The first is given its inputs by this node; the others are pushed to.
+    const hops = opened.flatMap((result, i) =>
+      result.status === 'fulfilled' ? [{ ...result.value, pushed: i > 0 }] : []
+    )
+    const route = new DelegatedRoute(components, hops, init)
+    try {
+      for (const [i, result] of opened.entries())
+        if (result.status === 'rejected') throw routeFailed(init.route.hops[i]?.peer.peerId ?? '', result.reason)
+      await route.rewind(0)
+      return route
+    } catch (error) {
+      route.end()
+      throw error
+    }
+  }
+
+  /** Begins a new epoch in which all servers hold `length` tokens. @throws RequestError ROUTE_FAILED */
+  async rewind(length: number): Promise<void> {
+    this.#pipeline = null
+    this.#watchdog.watch(null)
+    this.#drop(new RequestError('EPOCH', 'the epoch is over'))
+    const epoch = ++this.#epoch
+    await Promise.all(
+      this.#hops.map(async (hop, i) => {
+        const [upstream, next] = [this.#hops[i - 1], this.#hops[i + 1]]
+        try {
+          const { lengths } = await hop.session.rewind({
+            epoch,
+            length,
+            ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
+            ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
+          })
+          if (lengths.length !== length)
+            throw new RequestError('GONE', `it holds ${lengths.length} tokens, not ${length}`)
+        } catch (thrown) {
+          throw routeFailed(hop.server.peerId, thrown)
+        }
+      })
+    )
+    this.#begin(epoch)
+  }
+
+  /**
+   * Sends what this node computed through the rest of the route.
+   *
+   * @param input float32 [n, hidden], unchanged from here on
+   * @throws RequestError ROUTE_FAILED, QUOTA
+   */
+  run(step: { position: number; n: number; want: 'last' | 'none' }, input: Uint8Array): Promise<RouteResult> {
+    return new Promise((resolve, reject) => {
+      const pipeline = this.#pipeline
+      this.#bytesLeft -= input.length
+      if (this.#failure !== null || pipeline === null) {
+        reject(this.#failure ?? new RequestError('EPOCH', 'the epoch is over'))
+      } else if (this.#bytesLeft < 0) {
+        reject(new RequestError('QUOTA', 'the route has carried the bytes that its owner asked for'))
+      } else {
+        this.#watchdog.progress()
+        this.#waiting.set(pipeline.nextStep, { resolve, reject })
+        pipeline.start({ ...step, input })
+      }
+    })
+  }
+
+  /** Tokens that every server of the route has proven. */
+  get committed(): number {
+    return Math.min(...this.#hops.map(({ session }) => session.lengths.committed))
+  }
+
+  end(): void {
+    this.#failure ??= new RequestError('GONE', 'the session is over')
+    this.#watchdog.watch(null)
+    this.#pipeline = null
+    this.#drop(this.#failure)
+    for (const { session } of this.#hops) void session.close()
+  }
+
+  #begin(epoch: number): void {
+    const { clock, digest } = this.#components
+    const events = {
+      onEmit: (step: number, tensor: Uint8Array | null, trace: PassTrace) => this.#onEmit(step, tensor, trace),
+      onRetire: () => {
+        // Nothing is kept for a fail-over; what waits for a NeedCopy is under way, and not retired.
+        if (pipeline.idle) this.#boundaries.clear()
+      },
+      onProgress: () => this.#watchdog.progress(),
+      onFault: (fault: Fault) => this.#onFault(fault)
+    }
+    const pipeline = new Pipeline(
+      { clock, digest, boundaries: this.#boundaries, events },
+      { hops: this.#hops, epoch, verify: this.#verify }
+    )
+    this.#pipeline = pipeline
+    this.#watchdog.watch(pipeline)
+  }
+
+  #onEmit(step: number, tensor: Uint8Array | null, trace: PassTrace): void {
+    const waiting = this.#waiting.get(step)
+    this.#waiting.delete(step)
+    if (trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
+    const outputs = trace.hops.flatMap(({ output }) => output ?? [])
+    waiting?.resolve({ outputs, tensor })
+  }
+
+  #onFault(fault: Fault): void {
+    const index = fault.kind === 'server' ? fault.server : fault.upstream
+    const peerId = this.#hops[index]?.server.peerId ?? ''
+    const why =
+      fault.kind === 'server' ? fault.error : new RequestError('MISMATCH', 'it pushed other bytes than it sent')
+    const failure = routeFailed(peerId, why)
+    this.#failure = failure
+    this.#pipeline = null
+    this.#watchdog.watch(null)
+    this.#drop(failure)
+    this.onFailed(failure)
+  }
+
+  #drop(error: AndthenError): void {
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const { reject } of waiting) reject(error)
+  }
+}
+
+async function openHop(
+  components: DelegateComponents,
+  { owner, verify, maxLength }: DelegateInit,
+  { peer, from, to }: RouteHop,
+  signal: AbortSignal
+): Promise<Hop> {
+  const { policy, facts, limits } = components
+  const target = policy.allowed(peer.addresses).map(address => withPeerId(address, peer.peerId))
+  if (target.length === 0 || !policy.spend(owner))
+    throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
+  const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
+  const session = await openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, { signal })
+  return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
+}
+
+function withPeerId(address: string, peerId: string): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`
+}
+
+function pushTarget({ server, session }: Hop): { peerId: string; addresses: string[]; pushKey: Uint8Array } {
+  return { peerId: server.peerId, addresses: [...server.target], pushKey: session.opened.pushKey }
+}
+
+function routeFailed(peerId: string, thrown: unknown): RequestError {
+  const { message, code } = toAndthenError(thrown)
+  return new RequestError('ROUTE_FAILED', `server ${peerId} of the route failed: ${message}`, {
+    retryable: true,
+    details: { peer: peerId, cause: code }
+  })
+}
