@@ -1,6 +1,5 @@
 export { MeasurementError, ProcessError } from './errors.ts'
 export { freeze, killHard, NoSuchProcessError, thaw } from './fault.ts'
-export { type FloorParts, type FloorRoute, floorMs, routeLegs } from './floor.ts'
 export type { LinkEnd, Target } from './lab/connection.ts'
 export { type EchoServer, startEcho } from './lab/echo.ts'
 export type { Directions, Link, LinkInit } from './lab/link.ts'

@@ -7,6 +7,7 @@ import { type Candidate, readDirectory } from './directory.ts'
 import { openEnds } from './ends.ts'
 import { BlocksNotCoveredError } from './errors.ts'
 import { Generation } from './generation.ts'
+import { predictRoutes, type RoutePrediction } from './prediction.ts'
 import { type GenerateOptions, type GenerationParts, runGeneration } from './run-generation.ts'
 import { Standing } from './standing.ts'
 import { chooseTiling } from './tiling.ts'
@@ -79,6 +80,13 @@ export class Connection {
   constructor(parts: GenerationParts) {
     this.#parts = parts
     this.servers = parts.candidates
+  }
+
+  /** What each route would take over the servers that a generation would begin with, as their pings tell; sends nothing. */
+  predict(): RoutePrediction[] {
+    const { candidates, model } = this.#parts
+    const choices = candidates.map(server => ({ ...server, cost: [1, server.pingMs] }))
+    return predictRoutes(chooseTiling(choices, model.spec.blocks).chosen)
   }
 
   /** Starts a generation. */

@@ -26,6 +26,8 @@ export interface HopFigures {
   readonly networkErrorMs: number
   /** How much longer the loop is through this server than through the one before. */
   readonly detourMs: number
+  /** Least round trip between the client and this server; null where it was not measured. */
+  readonly pingMs: number | null
 }
 
 export interface PushFigures extends Pushes {
@@ -86,7 +88,8 @@ export function latencyFigures(
     hopFigures(
       hop,
       broken.flatMap(legs => legs[i] ?? []),
-      networkErrorMs(last?.pushed ?? [], pings, i)
+      networkErrorMs(last?.pushed ?? [], pings, i),
+      pingMs.get(hop.peerId) ?? null
     )
   )
   const clientMs = mean(same.map(step => step.clientMs))
@@ -187,7 +190,7 @@ function networkErrorMs(pushed: readonly boolean[], pings: readonly number[], i:
   return back + backBefore
 }
 
-function hopFigures(hop: HopTrace, legs: readonly Leg[], errorMs: number): HopFigures {
+function hopFigures(hop: HopTrace, legs: readonly Leg[], errorMs: number, pingMs: number | null): HopFigures {
   const average = (value: (leg: Leg) => number): number => mean(legs.map(value)) ?? 0
   return {
     peerId: hop.peerId,
@@ -197,7 +200,8 @@ function hopFigures(hop: HopTrace, legs: readonly Leg[], errorMs: number): HopFi
     otherMs: average(leg => leg.otherMs),
     networkMs: average(leg => leg.networkMs),
     networkErrorMs: errorMs,
-    detourMs: average(leg => leg.detourMs)
+    detourMs: average(leg => leg.detourMs),
+    pingMs
   }
 }
 

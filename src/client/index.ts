@@ -4,7 +4,8 @@ export { connect, type ConnectComponents, type ConnectInit, Connection } from '.
 export type { Candidate } from './directory.ts'
 export type { Distribution } from './distribution.ts'
 export { BlocksNotCoveredError, ModelMismatchError, PromptTooLongError } from './errors.ts'
-export type { HopFigures, LatencyFigures, PushFigures } from './figures.ts'
+export type { HopFigures, LatencyFigures, PushFigures, TimedStep } from './figures.ts'
+export { type FloorParts, type FloorRoute, floorMs, routeLegs } from './floor.ts'
 export type {
   FinishReason,
   GeneratedToken,
@@ -12,6 +13,7 @@ export type {
   GenerationResult,
   GenerationSettings
 } from './generation.ts'
+export { predictRoutes, type RoutePrediction } from './prediction.ts'
 export type { Prompt } from './prompt.ts'
-export type { GenerateOptions } from './run-generation.ts'
+export type { GenerateOptions, RawTimes } from './run-generation.ts'
 export type { ResolvedSampling, SamplingSettings } from './sampling-settings.ts'

@@ -9,7 +9,7 @@ import type { RouteName } from './chain-builder.ts'
 import { Decoder } from './decode.ts'
 import type { Candidate } from './directory.ts'
 import { PromptTooLongError } from './errors.ts'
-import { latencyFigures, pushFigures } from './figures.ts'
+import { latencyFigures, pushFigures, type TimedStep } from './figures.ts'
 import type { FinishReason, GenerationResult, GenerationWork } from './generation.ts'
 import { type Prompt, promptIdsOf } from './prompt.ts'
 import { createSampler } from './sampling.ts'
@@ -30,6 +30,16 @@ export interface GenerateOptions extends Prompt, SamplingSettings {
   readonly signal?: AbortSignal | undefined
   /** Gets the raw stamps as JSON lines, one a step and hop, when the generation ends. */
   readonly onTrace?: ((line: string) => void) | undefined
+  /** Gets every time that the figures were made of, when the generation ends. */
+  readonly onTimes?: ((times: RawTimes) => void) | undefined
+}
+
+/** What a generation's figures are made of. */
+export interface RawTimes {
+  /** Decode steps in order. */
+  readonly steps: readonly TimedStep[]
+  /** When each token was emitted, ms of the client's clock. */
+  readonly emittedMs: readonly number[]
 }
 
 /** What generations of one connection share. */
@@ -85,6 +95,7 @@ export async function runGeneration(
   const report = await chain.close()
   if (options.onTrace !== undefined) for (const line of chain.traces.flatMap(traceLines)) options.onTrace(line)
   const { emittedMs, tokenIds, text } = continuation
+  options.onTimes?.({ steps: decoder.steps, emittedMs })
   const pings = new Map(chain.servers.map(({ peerId, pingMs }) => [peerId, pingMs]))
   return {
     text: tokenizer === null ? null : text,

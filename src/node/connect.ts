@@ -4,7 +4,8 @@ import {
   connect as connectClient,
   type GenerateOptions as ClientGenerateOptions,
   type Generation,
-  type RouteName
+  type RouteName,
+  type RoutePrediction
 } from '../client/index.ts'
 import { openModel } from '../model/index.ts'
 import { createIdentity, createNetwork } from '../network/index.ts'
@@ -40,6 +41,8 @@ export interface GenerateOptions extends ClientGenerateOptions {
 export interface Connection {
   /** The servers that were found, spares included. */
   readonly servers: readonly Candidate[]
+  /** What each route would take, as the servers' pings tell; sends nothing. */
+  predict(): RoutePrediction[]
   generate(options: GenerateOptions): Generation
   /** Cancels what runs and gives back every resource. */
   close(): Promise<void>
@@ -62,6 +65,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     const defaults = { route, verify }
     return {
       servers: client.servers,
+      predict: () => client.predict(),
       generate({ chat = false, sampling = 'settings', prompt, ...rest }) {
         const asked = chat && prompt !== undefined ? { messages: [{ role: 'user', content: prompt }] } : { prompt }
         const base = sampling === 'model' ? model.generation.sampling : {}

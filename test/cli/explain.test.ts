@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { explain } from '../../src/cli/explain.ts'
-import type { HopFigures, LatencyFigures } from '../../src/client/index.ts'
+import type { GenerationResult, HopFigures, LatencyFigures } from '../../src/client/index.ts'
 
 const spread = { p50: null, p90: null, p99: null, max: null }
 const hop: HopFigures = {
@@ -12,9 +12,12 @@ const hop: HopFigures = {
   otherMs: 0,
   networkMs: 20,
   networkErrorMs: 0,
-  detourMs: 0
+  detourMs: 0,
+  pingMs: 30
 }
-const result = (change: Partial<LatencyFigures>): LatencyFigures => ({
+type Explained = LatencyFigures & Pick<GenerationResult, 'route'>
+const result = (change: Partial<Explained>): Explained => ({
+  route: 'push',
   msPerToken: { n: 10, mean: 94, ...spread },
   stepMs: { n: 10, mean: 94, ...spread },
   tokensPerSecond: 10,
@@ -30,7 +33,14 @@ const result = (change: Partial<LatencyFigures>): LatencyFigures => ({
 })
 
 it('closes the budget of a step in one line', () => {
-  expect(explain(result({}))).toBe('94 ms = 60 network + 30 compute + 1 client + 3 unaccounted; floor 91 (1.03x)')
+  expect(explain(result({}))).toBe(
+    '94 ms = 60 network + 30 compute + 1 client + 3 unaccounted; floor 91 (1.03x); relay would be about 124'
+  )
+})
+
+it('says what relaying would take only where something else was done and all servers were pinged', () => {
+  expect(explain(result({ route: 'relay' }))).toMatch(/; floor 91 \(1\.03x\)$/)
+  expect(explain(result({ hops: [hop, { ...hop, pingMs: null }, hop] }))).not.toContain('relay')
 })
 
 it('names the queue, and what else there was, only where there was any', () => {
@@ -38,7 +48,7 @@ it('names the queue, and what else there was, only where there was any', () => {
 })
 
 it('says where the floor is unknown', () => {
-  expect(explain(result({ floorMs: null, floorRatio: null }))).toMatch(/; floor unknown$/)
+  expect(explain(result({ floorMs: null, floorRatio: null }))).toContain('; floor unknown;')
 })
 
 it('has nothing to explain after one token', () => {

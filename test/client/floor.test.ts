@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type FloorParts, floorMs, routeLegs } from '../../src/bench/floor.ts'
+import { type FloorParts, floorMs, routeLegs } from '../../src/client/floor.ts'
 
 const uniform = (servers: number, delayMs: number, computeMs: number, more: Partial<FloorParts> = {}): FloorParts => ({
   servers,
