@@ -15,14 +15,16 @@ const BEYOND = 10
 export function distribution(samples: readonly number[]): Distribution {
   const sorted = samples.toSorted((a, b) => a - b)
   const n = sorted.length
-  const percentile = (p: number): number | null =>
-    n * (1 - p) < BEYOND ? null : (sorted[Math.ceil(p * n) - 1] ?? null)
+  const percentile = (percent: number): number | null => {
+    const rank = Math.ceil((percent * n) / 100)
+    return n - rank < BEYOND ? null : (sorted[rank - 1] ?? null)
+  }
   return {
     n,
     mean: mean(samples),
-    p50: percentile(0.5),
-    p90: percentile(0.9),
-    p99: percentile(0.99),
+    p50: percentile(50),
+    p90: percentile(90),
+    p99: percentile(99),
     max: sorted.at(-1) ?? null
   }
 }

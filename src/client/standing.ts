@@ -29,7 +29,9 @@ export class Standing {
   failed(peerId: string, error: AndthenError): void {
     const forgiven = passing.has(error.code) && !this.#suspects.has(peerId)
     this.#suspects.add(peerId)
-    if (!forgiven) this.#excludedUntil.set(peerId, this.#clock.now() + EXCLUDED_MS)
+    if (forgiven) return
+    const until = this.#clock.now() + EXCLUDED_MS
+    this.#excludedUntil.set(peerId, Math.max(until, this.#excludedUntil.get(peerId) ?? 0))
   }
 
   /** One of these two lies about what the first pushed to the second; which one cannot be told. */
