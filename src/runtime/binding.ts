@@ -38,6 +38,13 @@ export interface LoadedGraph {
   run(call: GraphCall): Promise<void>
   /** Asks the run in flight to end early, with an error. Where the binding cannot, the run ends in its own time. */
   terminate(): void
+  /**
+   * Copies the first `tokens` of one row of the slab: for each layer its keys, then its values, [heads, tokens, headDim].
+   * The caller keeps runs from changing them meanwhile.
+   */
+  save(row: number, tokens: number): Promise<Uint8Array>
+  /** Puts back what `save` gave. */
+  load(row: number, tokens: number, state: Uint8Array): Promise<void>
   /** Waits for the run in flight, then frees the graph and its slab. */
   close(): Promise<void>
 }
@@ -65,6 +72,11 @@ export function shapeOf(dimensions: readonly Dimension[], call: GraphCall): numb
 /** Elements of one row of one tensor of the slab. */
 export function rowElements(slab: Slab, layer: KvLayer): number {
   return layer.heads * slab.capacity * layer.headDim
+}
+
+/** Bytes that a token takes in a row of the slab, float32. */
+export function tokenBytes(slab: Slab): number {
+  return slab.layers.reduce((sum, { heads, headDim }) => sum + 2 * 4 * heads * headDim, 0)
 }
 
 /** Bytes of the whole slab, float32. */

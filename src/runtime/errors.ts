@@ -44,11 +44,14 @@ export class SlotError extends RuntimeError {
   }
 }
 
-/** The slot is part of the run in flight. */
+/** The slot is part of the run in flight, or being saved or loaded. */
 export class SlotBusyError extends RuntimeError {
   override readonly name = 'SlotBusyError'
   constructor(slot: number) {
-    super('SLOT_BUSY', `slot ${slot} is in a run: abort or await it first`, { retryable: true, details: { slot } })
+    super('SLOT_BUSY', `slot ${slot} is in a run, or on the move: abort or await it first`, {
+      retryable: true,
+      details: { slot }
+    })
   }
 }
 
@@ -68,7 +71,7 @@ export class LengthExceededError extends RuntimeError {
   }
 }
 
-/** A buffer whose size does not fit the model, or a token id outside its vocabulary. */
+/** A buffer or state whose size does not fit the model, or a token id outside its vocabulary. */
 export class RunInputError extends RuntimeError {
   override readonly name = 'RunInputError'
   constructor(message: string, options: ErrorOptions = {}) {

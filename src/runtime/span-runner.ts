@@ -1,8 +1,9 @@
 import type { SpanGraph } from '../model/index.ts'
-import { type Binding, type GraphCall, type LoadedGraph, type Slab, slabBytes } from './binding.ts'
+import { type Binding, type GraphCall, type LoadedGraph, type Slab, slabBytes, tokenBytes } from './binding.ts'
 import { throwIfCancelled } from './cancelled.ts'
 import {
   LengthExceededError,
+  PositionError,
   RunInputError,
   RunnerBusyError,
   RunnerClosedError,
@@ -40,13 +41,19 @@ export class SlabRunner implements SpanRunner {
   readonly #hiddenOut: Float32Array
   readonly #seqlens: Int32Array
   readonly #total: Int32Array
+  readonly #tokenBytes: number
   #running: readonly SpanRun[] | undefined
+  /** The run in flight; never rejects. */
+  #inFlight: Promise<unknown> = Promise.resolve()
+  /** Slots whose state is being copied, and when that is done. */
+  readonly #moving = new Map<number, Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   private constructor(graph: LoadedGraph, memory: Staging, init: SlabRunnerInit, info: Info) {
     this.runtime = info.runtime
     this.hiddenSize = info.hiddenSize
     this.memoryBytes = info.memoryBytes
+    this.#tokenBytes = info.tokenBytes
     this.slots = init.slots
     this.maxLength = init.maxLength
     this.chunkTokens = init.chunkTokens
@@ -84,7 +91,7 @@ export class SlabRunner implements SpanRunner {
       signal
     )
     const memoryBytes = { weights: graph.weightBytes, kv: slabBytes(slab) }
-    return new SlabRunner(loaded, staging, init, { runtime, hiddenSize, memoryBytes })
+    return new SlabRunner(loaded, staging, init, { runtime, hiddenSize, memoryBytes, tokenBytes: tokenBytes(slab) })
   }
 
   async prefill(run: SpanRun, options: RunOptions = {}): Promise<void> {
@@ -126,9 +133,45 @@ export class SlabRunner implements SpanRunner {
     this.rewind(slot, 0)
   }
 
+  async save(slot: number): Promise<Uint8Array> {
+    this.#checkOpen()
+    this.#checkNotRunning(slot)
+    const tokens = this.length(slot)
+    return this.#move(slot, () => this.#graph.save(slot, tokens))
+  }
+
+  async load(slot: number, state: Uint8Array): Promise<void> {
+    this.#checkOpen()
+    this.#checkNotRunning(slot)
+    const length = this.length(slot)
+    if (length > 0) throw new PositionError(`slot ${slot} holds ${length} tokens: release it first`, slot, length)
+    const tokens = state.byteLength / this.#tokenBytes
+    if (!Number.isInteger(tokens) || tokens > this.maxLength) {
+      throw new RunInputError(`${state.byteLength} bytes are no state of up to ${this.maxLength} tokens of this span`)
+    }
+    // Grown before it is filled, so that a null row writes beyond the tokens; the run in flight does not know yet.
+    this.#slots.grow(slot, tokens)
+    try {
+      await this.#move(slot, () => this.#inFlight.then(() => this.#graph.load(slot, tokens, state)))
+    } catch (error) {
+      this.#slots.rewind(slot, 0)
+      throw error
+    }
+  }
+
   close(): Promise<void> {
-    this.#closed ??= this.#graph.close()
+    this.#closed ??= Promise.allSettled(this.#moving.values()).then(() => this.#graph.close())
     return this.#closed
+  }
+
+  async #move<T>(slot: number, copy: () => Promise<T>): Promise<T> {
+    const moving = copy()
+    this.#moving.set(slot, moving)
+    try {
+      return await moving
+    } finally {
+      this.#moving.delete(slot)
+    }
   }
 
   #fillWindow(runs: readonly SpanRun[], first: number, rows: number): void {
@@ -150,7 +193,9 @@ export class SlabRunner implements SpanRunner {
     signal?.addEventListener('abort', terminate)
     this.#running = runs
     try {
-      await this.#graph.run(call)
+      const run = this.#graph.run(call)
+      this.#inFlight = run.catch(() => undefined)
+      await run
     } catch (error) {
       throwIfCancelled(signal, 'the run')
       throw error
@@ -168,13 +213,17 @@ export class SlabRunner implements SpanRunner {
     }
   }
 
-  #checkIdle(): void {
+  #checkOpen(): void {
     if (this.#closed !== undefined) throw new RunnerClosedError()
+  }
+
+  #checkIdle(): void {
+    this.#checkOpen()
     if (this.#running !== undefined) throw new RunnerBusyError()
   }
 
   #checkNotRunning(slot: number): void {
-    if (this.#running?.some(run => run.slot === slot)) throw new SlotBusyError(slot)
+    if (this.#moving.has(slot) || this.#running?.some(run => run.slot === slot)) throw new SlotBusyError(slot)
   }
 
   #check(run: SpanRun, tokens: number): void {
@@ -185,6 +234,7 @@ export class SlabRunner implements SpanRunner {
     if (output.length !== input.length) {
       throw new RunInputError(`the output has room for ${output.length} values and the input has ${input.length}`)
     }
+    if (this.#moving.has(run.slot)) throw new SlotBusyError(run.slot)
     this.#slots.checkRun(run.slot, run.position, tokens)
   }
 }
@@ -212,6 +262,7 @@ interface Info {
   readonly runtime: RuntimeInfo
   readonly hiddenSize: number
   readonly memoryBytes: { readonly weights: number; readonly kv: number }
+  readonly tokenBytes: number
 }
 
 interface Staging {

@@ -36,7 +36,7 @@ export interface RunOptions {
  * read before the call returns its promise, outputs written before it resolves.
  *
  * Both kinds of run throw RunInputError for buffers that do not fit, SlotError, PositionError, LengthExceededError,
- * CancelledError, RunnerClosedError, and RuntimeRunError for whatever ONNX Runtime reports. After any of them the slots
+ * SlotBusyError, CancelledError, RunnerClosedError, and RuntimeRunError for whatever ONNX Runtime reports. After any of them the slots
  * are as before.
  */
 export interface SpanRunner {
@@ -60,6 +60,16 @@ export interface SpanRunner {
   rewind(slot: number, length: number): void
   /** Empties the slot for its next session. @throws SlotBusyError while the slot is in a run */
   release(slot: number): void
+  /**
+   * What the slot's cache holds, to be loaded into a slot of this runner again; other slots may run meanwhile.
+   * @throws SlotBusyError while the slot is in a run or on the move
+   */
+  save(slot: number): Promise<Uint8Array>
+  /**
+   * Fills an empty slot with what `save` gave; other slots may run meanwhile.
+   * @throws SlotBusyError, PositionError for a slot that is not empty, RunInputError for what is no state of this span
+   */
+  load(slot: number, state: Uint8Array): Promise<void>
   /** Frees the session, the slab and the device's memory; waits for a run in flight. */
   close(): Promise<void>
 }

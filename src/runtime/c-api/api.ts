@@ -9,28 +9,34 @@ import type {
   Releaser
 } from './functions.ts'
 
+/** From JavaScript's memory to addresses and back. */
+export interface MemoryAccess {
+  address(memory: ArrayBufferView): Pointer
+  view(address: Pointer, bytes: number): ArrayBuffer
+}
+
 /** ONNX Runtime's C API with its statuses turned into errors. Nothing here owns what it creates. */
 export class Api {
   readonly library: string
   readonly version: string
   readonly #functions: FunctionTable
-  readonly #addressOf: (memory: ArrayBufferView) => Pointer
+  readonly #memory: MemoryAccess
 
-  constructor(
-    library: string,
-    version: string,
-    functions: FunctionTable,
-    addressOf: (memory: ArrayBufferView) => Pointer
-  ) {
+  constructor(library: string, version: string, functions: FunctionTable, memory: MemoryAccess) {
     this.library = library
     this.version = version
     this.#functions = functions
-    this.#addressOf = addressOf
+    this.#memory = memory
   }
 
   /** Where `memory` lies; it must be kept referenced for as long as the address is used. */
   addressOf(memory: ArrayBufferView): Pointer {
-    return this.#addressOf(memory)
+    return this.#memory.address(memory)
+  }
+
+  /** Memory at an address, uncopied. To be asked for once an address, and not used after it was freed. */
+  viewOf(address: Pointer, bytes: number): Uint8Array {
+    return new Uint8Array(this.#memory.view(address, bytes))
   }
 
   call<N extends Command>(name: N, ...args: CommandArguments<N>): void {

@@ -1,11 +1,14 @@
-import type { GraphCall, GraphPlan, LoadedGraph } from '../binding.ts'
+import type { GraphCall, GraphPlan, LoadedGraph, Slab } from '../binding.ts'
 import type { Environment } from './environment.ts'
 import type { Pointer } from './functions.ts'
 import { PreparedWindow } from './prepared.ts'
+import { loadRow, type RowPlace, saveRow } from './row-state.ts'
 import { SlabMemory } from './slab.ts'
 
 /** Windows kept bound. Single rows are what most runs are; wider windows come and go with the sessions. */
 const leastWindows = 64
+
+const noSlab: Slab = { layers: [], rows: 0, capacity: 0 }
 
 /** A session with its slab and the windows of it that are bound. */
 export class CApiGraph implements LoadedGraph {
@@ -52,6 +55,14 @@ export class CApiGraph implements LoadedGraph {
     if (this.#closed === undefined) this.#environment.api.call('RunOptionsSetTerminate', this.#runOptions)
   }
 
+  save(row: number, tokens: number): Promise<Uint8Array> {
+    return saveRow(this.#place(row, tokens))
+  }
+
+  load(row: number, tokens: number, state: Uint8Array): Promise<void> {
+    return loadRow(this.#place(row, tokens), state)
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#inFlight.then(() => {
       for (const window of this.#windows.values()) window.close()
@@ -60,6 +71,10 @@ export class CApiGraph implements LoadedGraph {
       this.#slab.close()
     })
     return this.#closed
+  }
+
+  #place(row: number, tokens: number): RowPlace {
+    return { slab: this.#plan.slab ?? noSlab, caches: this.#slab.caches, row, tokens }
   }
 
   #window(call: GraphCall): PreparedWindow {

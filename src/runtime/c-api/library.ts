@@ -67,7 +67,7 @@ export async function loadLibrary(folder?: string): Promise<Api> {
     const version = koffi.call(getVersion, koffi.proto('str', [])) as string
     const api = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), apiVersion) as Pointer | null
     if (api === null) throw new Error(`version ${version} lacks API ${apiVersion}`)
-    return new Api(path, version, bindFunctions(koffi, api), koffi.address)
+    return new Api(path, version, bindFunctions(koffi, api), koffi)
   } catch (cause) {
     throw new RuntimeLoadError(`ONNX Runtime does not load from ${path}: ${String(cause)}`, { cause })
   }

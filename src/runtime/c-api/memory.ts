@@ -36,6 +36,11 @@ export class DeviceMemory {
     this.#api.call('AllocatorFree', this.#allocator, pointer)
   }
 
+  /** Allocated memory to read and write; to be asked for once an allocation, and not used after it was freed. */
+  view(pointer: Pointer, bytes: number): Uint8Array {
+    return this.#api.viewOf(pointer, bytes)
+  }
+
   /** An OrtValue over memory that the caller keeps alive; it owns nothing but itself. */
   tensor(data: Pointer, type: ElementType, shape: readonly number[]): Pointer {
     const bytes = shape.reduce((product, size) => product * size, type === 'int64' ? 8 : 4)

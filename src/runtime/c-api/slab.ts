@@ -12,7 +12,8 @@ export interface LayerCache {
 export class SlabMemory {
   readonly layers: readonly LayerCache[]
   readonly #memory: DeviceMemory
-  readonly #pointers: Pointer[] = []
+  readonly #allocated: { readonly pointer: Pointer; readonly bytes: number }[] = []
+  #caches: Uint8Array[] | undefined
 
   constructor(memory: DeviceMemory, slab: Slab | undefined) {
     this.#memory = memory
@@ -27,13 +28,20 @@ export class SlabMemory {
     }
   }
 
+  /** For each layer its keys, then its values: [rows, heads, capacity, headDim] float32, not to be used after `close`. */
+  get caches(): readonly Uint8Array[] {
+    this.#caches ??= this.#allocated.map(({ pointer, bytes }) => this.#memory.view(pointer, bytes))
+    return this.#caches
+  }
+
   close(): void {
-    for (const pointer of this.#pointers.splice(0)) this.#memory.free(pointer)
+    this.#caches = undefined
+    for (const { pointer } of this.#allocated.splice(0)) this.#memory.free(pointer)
   }
 
   #allocate(bytes: number): Pointer {
     const pointer = this.#memory.allocate(bytes)
-    this.#pointers.push(pointer)
+    this.#allocated.push({ pointer, bytes })
     return pointer
   }
 }

@@ -6,7 +6,7 @@ import { sessionConfig } from '../session-config.ts'
 import { type WorkerAnswer, type WorkerCall, type WorkerInit, workerMain } from './worker.ts'
 
 interface Waiting {
-  readonly resolve: () => void
+  readonly resolve: (state: Uint8Array | undefined) => void
   readonly reject: (error: Error) => void
 }
 
@@ -14,14 +14,15 @@ interface Waiting {
 export class OfficialGraph implements LoadedGraph {
   readonly #worker: Worker
   readonly #plan: GraphPlan
-  #waiting: Waiting | undefined
-  #inFlight: Promise<void> = Promise.resolve()
+  /** In the order in which the worker answers. */
+  readonly #waiting: Waiting[] = []
+  #inFlight: Promise<unknown> = Promise.resolve()
   #failure: Error | undefined
 
   private constructor(worker: Worker, plan: GraphPlan) {
     this.#worker = worker
     this.#plan = plan
-    worker.on('message', (answer: WorkerAnswer) => this.#settle(answer.error))
+    worker.on('message', (answer: WorkerAnswer) => this.#settle(answer))
     worker.on('error', error => this.#fail(error))
     worker.on('exit', () => this.#fail(new Error('the worker thread of onnxruntime-node ended')))
   }
@@ -48,13 +49,18 @@ export class OfficialGraph implements LoadedGraph {
     }
   }
 
-  run(call: GraphCall): Promise<void> {
+  async run(call: GraphCall): Promise<void> {
     const { first, rows } = call
     const shapes = this.#plan.inputs.map(port => shapeOf(port.dimensions, call))
-    const answer = this.#answer()
-    this.#inFlight = answer.catch(() => undefined)
-    this.#worker.postMessage({ shapes, first, rows } satisfies WorkerCall)
-    return answer
+    await this.#ask({ kind: 'run', shapes, first, rows })
+  }
+
+  async save(row: number, tokens: number): Promise<Uint8Array> {
+    return (await this.#ask({ kind: 'save', row, tokens })) ?? new Uint8Array()
+  }
+
+  async load(row: number, tokens: number, state: Uint8Array): Promise<void> {
+    await this.#ask({ kind: 'load', row, tokens, state })
   }
 
   terminate(): void {
@@ -66,27 +72,32 @@ export class OfficialGraph implements LoadedGraph {
     await this.#worker.terminate()
   }
 
+  #ask(call: WorkerCall): Promise<Uint8Array | undefined> {
+    const answer = this.#answer()
+    this.#inFlight = answer.catch(() => undefined)
+    this.#worker.postMessage(call)
+    return answer
+  }
+
   /** The worker keeps the process alive only while something waits for it. */
-  #answer(): Promise<void> {
+  #answer(): Promise<Uint8Array | undefined> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     this.#worker.ref()
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject }
+      this.#waiting.push({ resolve, reject })
     })
   }
 
-  #settle(error: string | undefined): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    this.#worker.unref()
-    if (error === undefined) waiting?.resolve()
+  #settle({ error, state }: WorkerAnswer): void {
+    const waiting = this.#waiting.shift()
+    if (this.#waiting.length === 0) this.#worker.unref()
+    if (error === undefined) waiting?.resolve(state)
     else waiting?.reject(new RuntimeRunError(`ONNX Runtime: ${error}`))
   }
 
   #fail(cause: Error): void {
     this.#failure ??= new RuntimeRunError(cause.message, { cause })
-    this.#waiting?.reject(this.#failure)
-    this.#waiting = undefined
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure)
   }
 }
 

@@ -29,17 +29,29 @@ export interface WorkerInit {
   readonly slots: number
 }
 
-/** One run: shapes of the inputs in their order, and the window of the slab. */
-export interface WorkerCall {
+/** Shapes of the inputs in their order, and the window of the slab. */
+interface WorkerRun {
+  readonly kind: 'run'
   readonly shapes: readonly (readonly number[])[]
   readonly first: number
   readonly rows: number
 }
 
-/** Answers, in order: one once the graph is loaded, then one a run. */
+/** Tokens of one row out of the slab, or back into it. */
+type WorkerMove = { readonly row: number; readonly tokens: number } & (
+  | { readonly kind: 'save' }
+  | { readonly kind: 'load'; readonly state: Uint8Array }
+)
+
+/** Calls are worked on one after the other. */
+export type WorkerCall = WorkerRun | WorkerMove
+
+/** Answers, in order: one once the graph is loaded, then one a call. */
 export interface WorkerAnswer {
   /** What went wrong. */
   readonly error?: string
+  /** What `save` gave. */
+  readonly state?: Uint8Array
 }
 
 /**
@@ -66,7 +78,7 @@ export function workerMain(load: (name: string) => unknown): void {
     return { ...layer, row, key: new Float32Array(init.slots * row), value: new Float32Array(init.slots * row) }
   })
 
-  const run = async (session: InferenceSession, call: WorkerCall): Promise<void> => {
+  const run = async (session: InferenceSession, call: WorkerRun): Promise<void> => {
     const feeds: Record<string, Tensor> = {}
     const fetches: Record<string, Tensor | null> = {}
     for (const [index, { name, type, shared, own }] of inputs.entries()) {
@@ -91,13 +103,45 @@ export function workerMain(load: (name: string) => unknown): void {
     for (const { name, memory } of init.outputs) new Float32Array(memory).set(results[name]?.data as Float32Array)
   }
 
-  const answer = (work: Promise<unknown>): void => {
-    work.then(
-      () => parentPort?.postMessage({} satisfies WorkerAnswer),
+  const move = (call: WorkerMove): Uint8Array => {
+    const tokenElements = slab.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[2] ?? 0), 0)
+    const state = call.kind === 'load' ? call.state : new Uint8Array(4 * call.tokens * tokenElements)
+    let at = 0
+    for (const { key, value, row, shape } of slab) {
+      const [heads = 0, capacity = 0, headDim = 0] = shape
+      for (const cache of [key, value]) {
+        for (let head = 0; head < heads; head++) {
+          const start = call.row * row + head * capacity * headDim
+          const strip = new Uint8Array(cache.buffer, 4 * start, 4 * call.tokens * headDim)
+          const place = state.subarray(at, at + strip.length)
+          if (call.kind === 'load') strip.set(place)
+          else place.set(strip)
+          at += strip.length
+        }
+      }
+    }
+    return state
+  }
+
+  const loading = ort.InferenceSession.create(init.bytes, init.options)
+  let last: Promise<unknown> = Promise.resolve()
+  const answer = (work: () => Promise<WorkerAnswer>): void => {
+    last = last.then(work).then(
+      given => parentPort?.postMessage(given, given.state === undefined ? [] : [given.state.buffer as ArrayBuffer]),
       (error: unknown) => parentPort?.postMessage({ error: String(error) } satisfies WorkerAnswer)
     )
   }
-  const loading = ort.InferenceSession.create(init.bytes, init.options)
-  answer(loading)
-  parentPort?.on('message', (call: WorkerCall) => answer(loading.then(session => run(session, call))))
+  answer(async () => {
+    await loading
+    return {}
+  })
+  parentPort?.on('message', (call: WorkerCall) =>
+    answer(async () => {
+      const session = await loading
+      if (call.kind === 'save') return { state: move(call) }
+      if (call.kind === 'load') move(call)
+      else await run(session, call)
+      return {}
+    })
+  )
 }
