@@ -13,7 +13,7 @@ export function choice<const T extends string>(what: string, now: readonly T[], 
   }
 }
 
-export const parseRoute = choice('route', ['relay', 'push'], ['delegate'])
+export const parseRoute = choice('route', ['relay', 'push', 'delegate'])
 export type Route = ReturnType<typeof parseRoute>
 /** What `generate` and `npm start` use when not told. */
 export const defaultRoute: Route = 'push'

@@ -6,10 +6,11 @@ import {
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
-import { type Boundaries, type Hop as ChainHop, openSession, type SpanSession } from '../inference/index.ts'
-import type { Network } from '../network/index.ts'
-import type { Digester, Pushes, VerifyPolicyName } from '../wire/index.ts'
-import { MAX_REPAIRS, PREFILL_TOKENS } from './constants.ts'
+import { type Boundaries, checkRoute, type Hop as ChainHop, openSession, type SpanSession } from '../inference/index.ts'
+import { type Network, verifySignature } from '../network/index.ts'
+import type { Digester, Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
+import { catchUp } from './catch-up.ts'
+import { MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import { replay, rewindLengths } from './replay.ts'
@@ -19,7 +20,7 @@ import { chooseTiling } from './tiling.ts'
 /** A server of the chain that was found by asking. */
 export type Hop = ChainHop<Candidate>
 
-export type RouteName = 'relay' | 'push'
+export type RouteName = 'relay' | 'push' | 'delegate'
 
 export interface ChainBuilderComponents {
   readonly network: Network
@@ -46,6 +47,8 @@ export interface ChainBuilderInit {
 /** A chain that stands at some length, and may run steps of this epoch. */
 export interface BuiltChain {
   readonly hops: readonly Hop[]
+  /** The servers in use, in order: under delegate more than hops. */
+  readonly servers: readonly Candidate[]
   readonly epoch: number
 }
 
@@ -80,16 +83,17 @@ export class ChainBuilder {
     for (let attempt = 0; attempt < MAX_REPAIRS; attempt++) {
       const servers = this.#choose(failure)
       try {
-        const hops = await this.#open(servers, signal)
-        await this.#align(hops, position)
+        const hops = await (this.#delegates(servers) ? this.#openRoute(servers, signal) : this.#open(servers, signal))
+        if (this.#delegates(servers)) await this.#catchUp(hops, servers, position)
+        else await this.#align(hops, position)
         this.#closeAllBut(hops)
-        return { hops, epoch: this.#epoch }
+        return { hops, servers, epoch: this.#epoch }
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
         failure = error.cause
         this.#components.logger.warn({ peer: error.peerId, code: error.code, reason: error.message }, 'a server failed')
-        this.#components.standing.failed(error.peerId, error.cause)
+        this.#components.standing.failed(blamedFor(error.cause, error.peerId), error.cause)
         this.drop(error.peerId, error.cause)
       }
     }
@@ -146,7 +150,45 @@ export class ChainBuilder {
     })
   }
 
-  async #session(server: Candidate, signal: AbortSignal): Promise<SpanSession> {
+  #delegates(servers: readonly Candidate[]): boolean {
+    return this.#init.route === 'delegate' && servers.length > 1
+  }
+
+  /** One session, on the first server, which is left to run the others. A route is never used again. */
+  async #openRoute(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
+    const [first, ...rest] = servers
+    if (first === undefined) throw new RangeError('a route of no servers')
+    const { modelDigest, maxLength, blocks } = this.#init
+    const { network, boundaries } = this.#components
+    this.drop(first.peerId, new CancelledError('a route'))
+    const hops = rest.map(({ peerId, addresses, from, to }) => ({
+      peer: { peerId, addresses: [...addresses], pushKey: new Uint8Array() },
+      from,
+      to
+    }))
+    const bytesQuota = ROUTE_QUOTA_FACTOR * maxLength * boundaries.rowBytes
+    const expected = { modelDigest, owner: network.peerId, servers }
+    try {
+      const session = await this.#session(first, signal, { hops, hopsLeft: hops.length, bytesQuota })
+      const check: Hop['check'] = output => checkRoute(output, expected, verifySignature)
+      return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
+    } catch (error) {
+      throw new HopError(first.peerId, toAndthenError(error))
+    }
+  }
+
+  async #catchUp(hops: readonly Hop[], servers: readonly Candidate[], position: number): Promise<void> {
+    const [hop] = hops
+    if (hop === undefined || position === 0) return
+    const { verify, stepTimeoutMs } = this.#init
+    const epoch = ++this.#epoch
+    await this.#rewind(hops, 0, 0, epoch)
+    await catchUp(this.#components, hop, { epoch, position, verify, stepTimeoutMs })
+    await this.#rewind(hops, 0, position, ++this.#epoch)
+    this.replays += servers.length
+  }
+
+  async #session(server: Candidate, signal: AbortSignal, route?: Route): Promise<SpanSession> {
     const live = this.#sessions.get(server.peerId)
     if (live?.alive === true) return live
     const { modelDigest, maxLength, verify } = this.#init
@@ -159,6 +201,7 @@ export class ChainBuilder {
         to: server.to,
         maxLength,
         verify,
+        route,
         maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes
       },
       { signal }
@@ -215,6 +258,12 @@ export class ChainBuilder {
     this.pushes.ignored += pushes.ignored
     this.pushes.mismatched += pushes.mismatched
   }
+}
+
+/** Under delegate the first server says which of the others failed. */
+export function blamedFor(error: AndthenError, peerId: string): string {
+  const { peer } = error.details
+  return error.code === 'ROUTE_FAILED' && typeof peer === 'string' ? peer : peerId
 }
 
 function pushTarget({ server, session }: Hop) {

@@ -11,6 +11,7 @@ import {
 import { verifySignature } from '../network/index.ts'
 import type { EquivocationProof, Pushes } from '../wire/index.ts'
 import {
+  blamedFor,
   type BuiltChain,
   ChainBuilder,
   type ChainBuilderComponents,
@@ -18,6 +19,7 @@ import {
   type Hop
 } from './chain-builder.ts'
 import { PREFILL_TOKENS, SETTLE_MS } from './constants.ts'
+import { traceByServer } from './delegated-trace.ts'
 import type { Candidate } from './directory.ts'
 import { awaitMismatch, weigh } from './evidence.ts'
 
@@ -160,7 +162,7 @@ export class Chain {
     })
   }
 
-  #begin({ hops, epoch }: BuiltChain): void {
+  #begin({ hops, servers, epoch }: BuiltChain): void {
     const { clock, digest } = this.#components
     const events = {
       onEmit: this.#onEmit,
@@ -168,7 +170,7 @@ export class Chain {
       onProgress: () => this.#watchdog.progress(),
       onFault: (fault: Fault) => void this.#repair(hops, fault)
     }
-    this.#servers = hops.map(({ server }) => server)
+    this.#servers = servers
     this.#window = Math.min(...hops.map(hop => windowOf(hop, this.#boundaries.rowBytes)))
     this.#base = 0
     this.#started = 0
@@ -197,14 +199,14 @@ export class Chain {
     if (job === undefined || job.emitted) return
     job.emitted = true
     if (trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
-    job.resolve({ tensor, trace })
+    job.resolve({ tensor, trace: traceByServer(trace) })
   }
 
   readonly #onRetire = (_step: number, trace: PassTrace): void => {
     this.#jobs.shift()
     this.#base++
     this.#started--
-    this.traces.push(trace)
+    this.traces.push(traceByServer(trace))
     if (this.#jobs.length === 0) this.#onSettled()
     this.#pump()
   }
@@ -228,8 +230,9 @@ export class Chain {
     const { standing, logger, clock } = this.#components
     if (fault.kind === 'server') {
       const peerId = hops[fault.server]?.server.peerId ?? ''
-      logger.warn({ peer: peerId, code: fault.error.code, reason: fault.error.message }, 'a server failed')
-      standing.failed(peerId, fault.error)
+      const blamed = blamedFor(fault.error, peerId)
+      logger.warn({ peer: blamed, code: fault.error.code, reason: fault.error.message }, 'a server failed')
+      standing.failed(blamed, fault.error)
       this.#builder.drop(peerId, fault.error)
       return
     }

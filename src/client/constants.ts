@@ -11,6 +11,9 @@ export const STRAGGLER_MS = 0.5 * second
 /** Round trips vary; the least of two is near the truth. */
 export const PINGS = 2
 
+/** A delegated route may carry every token so many times: it is brought up to date again after a failure. */
+export const ROUTE_QUOTA_FACTOR = 4
+
 /** Replacing servers again and again within one pass means that the network is broken, not they. */
 export const MAX_REPAIRS = 16
 /** How long a server that failed is not used. */

@@ -20,6 +20,8 @@ export interface Candidate {
   readonly maxLength: number
   /** Least round trip seen, ms. */
   readonly pingMs: number
+  /** Bytes of hidden states that it sends on for one session whose route is left to it; 0: it takes on no routes. */
+  readonly delegateBytes: number
 }
 
 export interface DirectoryInit {
@@ -81,5 +83,14 @@ async function describe(
   for (let i = 0; i < PINGS; i++) pingMs = Math.min(pingMs, await network.ping(target, { signal }))
   const addresses = [...new Set([...info.addresses, ...target])]
   const { from, to, maxLength } = info
-  return { peerId, target, addresses, from, to, maxLength, pingMs }
+  return {
+    peerId,
+    target,
+    addresses,
+    from,
+    to,
+    maxLength,
+    pingMs,
+    delegateBytes: info.delegate ? info.delegateBytes : 0
+  }
 }

@@ -177,7 +177,16 @@ function breakDown(pass: PassTrace, pings: readonly number[]): Leg[] {
     legs.push({ ...onward, detourMs, networkMs: detourMs + backBefore - (pushedOn ? back : 0) })
     loopBefore = loop
   }
-  return legs
+  return pass.delegated === true ? evened(legs) : legs
+}
+
+/** Under delegate only the whole loop behind the first server is known: its network time in equal parts. */
+function evened(legs: readonly Leg[]): Leg[] {
+  const [first, ...rest] = legs
+  if (first === undefined) return []
+  const share = (value: (leg: Leg) => number): number => sum(rest.map(value)) / rest.length
+  const part = { networkMs: share(leg => leg.networkMs), detourMs: share(leg => leg.detourMs) }
+  return [first, ...rest.map(leg => ({ ...leg, ...part }))]
 }
 
 function total({ computeMs, queueMs, otherMs }: Residence): number {
@@ -216,8 +225,9 @@ function floorOf(
   if (first === undefined || pass === undefined) return { floorMs: null, routeFloorMs: null }
   const network = least(whole.map(legs => sum(legs.map(leg => leg.networkMs))))
   const compute = sum(first.map((_, i) => least(whole.map(legs => legs[i]?.computeMs ?? 0))))
+  const pushedAll = pass.pushed.slice(1).every(Boolean)
   const routeFloorMs = network + compute + least(steps.map(step => step.clientMs))
-  return { routeFloorMs, floorMs: pass.pushed.slice(1).every(Boolean) ? routeFloorMs : null }
+  return { routeFloorMs, floorMs: pushedAll && pass.delegated !== true ? routeFloorMs : null }
 }
 
 function least(samples: readonly number[]): number {

@@ -219,8 +219,8 @@ function wireInfo(
     weights: info.weights,
     codecs: [Codec.f32],
     addresses: [...info.addresses],
-    delegate: false,
-    delegateBytes: 0,
+    delegate: true,
+    delegateBytes: server.delegateBytes,
     draining
   }
 }

@@ -5,10 +5,14 @@ import type { ErrorMessage, Terminated } from '../../wire/index.ts'
 export class RemoteError extends AndthenError {
   override readonly name = 'RemoteError'
   constructor(peer: string, error: ErrorMessage) {
-    const { retryAfterMs, lengths } = error
+    const { retryAfterMs, lengths, peerId } = error
     super(error.code === '' ? 'REMOTE' : error.code, `peer ${peer}: ${error.message}`, {
       retryable: error.retryable,
-      details: { peer, ...(retryAfterMs > 0 && { retryAfterMs }), ...(lengths !== null && { lengths }) }
+      details: {
+        peer: peerId === '' ? peer : peerId,
+        ...(retryAfterMs > 0 && { retryAfterMs }),
+        ...(lengths !== null && { lengths })
+      }
     })
   }
 }

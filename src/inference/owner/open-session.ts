@@ -6,6 +6,7 @@ import {
   INFERENCE_PROTOCOL,
   KEY_BYTES,
   PROTOCOL_VERSION,
+  type Route,
   VerifyPolicy,
   type VerifyPolicyName
 } from '../../wire/index.ts'
@@ -30,6 +31,8 @@ export interface OpenSessionInit {
   /** Tokens that the session will hold at most. */
   maxLength: number
   verify: VerifyPolicyName
+  /** The servers after this one, which it is to be the client of. */
+  route?: Route | undefined
   /** Bytes of the longest output that will be asked for. */
   maxTensorBytes: number
   /** For the stream, for the grant, and again for each sign of life from a server's backlog. @default 10 s */
@@ -115,7 +118,8 @@ function requestSession(
         id: randomBytes(KEY_BYTES),
         maxLength: init.maxLength,
         codec: Codec.f32,
-        verify: VerifyPolicy[init.verify]
+        verify: VerifyPolicy[init.verify],
+        ...(init.route === undefined ? {} : { route: init.route })
       }
     })
   })

@@ -1,5 +1,6 @@
 import type { AndthenError, Clock } from '../../base/index.ts'
 import { type Digester, type Output, type VerifyPolicyName, Want } from '../../wire/index.ts'
+import { ServerFaultError } from './errors.ts'
 import { KeptInputs } from './kept-inputs.ts'
 import type { Fault, PassEffect, PassInput } from './pass-types.ts'
 import { Passes } from './passes.ts'
@@ -24,6 +25,8 @@ export interface Hop<S extends ChainPeer = ChainPeer> {
   readonly session: SpanSession
   /** The server before it pushes into this session. */
   readonly pushed: boolean
+  /** What is wrong with an output's header, beyond what every pass checks; null: nothing. @default nothing more */
+  readonly check?: (output: Output) => string | null
 }
 
 /** Inputs kept at each block boundary that a chain ever had, by the boundary's first block. */
@@ -185,6 +188,11 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
     hop.output = output
     const into = running.into[server] ?? null
     this.#events.onProgress()
+    const wrong = this.hops[server]?.check?.(output) ?? null
+    if (wrong !== null) {
+      this.fail(server, new ServerFaultError(hop.peerId, wrong))
+      return null
+    }
     this.#apply(this.#passes.onOutput(server, output, bytes))
     return into?.length === bytes ? into : null
   }

@@ -146,6 +146,11 @@ export class SpanSession {
     })
   }
 
+  /** Resolves when all that was sent is with the stream, or the stream is over. */
+  flushed(): Promise<void> {
+    return this.#stream.flushed()
+  }
+
   keepAlive(): void {
     this.#stream.send({ kind: 'keepAlive', value: {} })
   }

@@ -17,6 +17,8 @@ export interface PassTrace {
   readonly n: number
   /** Edges of the chain that are pushed, by the server they lead to. */
   readonly pushed: readonly boolean[]
+  /** The first server was left to run the others: only the whole loop was timed here. @default false */
+  readonly delegated?: boolean
   readonly startedMs: number
   emittedMs: number | null
   readonly hops: readonly HopTrace[]

@@ -1,7 +1,16 @@
 import type { Session } from '../../session/index.ts'
-import { notPushedNames, type Output, type Pushes, type Receipt, signReceipt, Want } from '../../wire/index.ts'
+import {
+  type Lengths,
+  notPushedNames,
+  type Output,
+  type Pushes,
+  type Receipt,
+  signReceipt,
+  Want
+} from '../../wire/index.ts'
 import type { StatesBuffer } from '../buffers.ts'
 import type { StepRecord } from '../race-types.ts'
+import type { RouteResult } from './delegated-route.ts'
 import type { ServerComponents } from './facts.ts'
 import type { NextServer, Pushed } from './next-server.ts'
 import { type StepNotes, stampsOf } from './step-notes.ts'
@@ -15,7 +24,7 @@ export interface Answer {
 
 /** What the session stood at when the step was done. */
 export interface Standing {
-  readonly lengths: { length: number; committed: number }
+  readonly lengths: Lengths
   readonly pushes: Pushes
   /** The owner has begun a later epoch: what waits to be pushed for this one is of no use. */
   readonly stale: () => boolean
@@ -71,6 +80,22 @@ export function answerStep(
     downstream: []
   }
   return { output, tensor: record.want === Want.none ? null : sent }
+}
+
+/** The answer to a step that went on through a delegated route: the last server's result under this one's header. */
+export function delegatedAnswer(own: Answer, route: RouteResult, standing: Standing, now: number): Answer {
+  const last = route.outputs.at(-1) ?? own.output
+  const output: Output = {
+    ...own.output,
+    outputDigest: last.outputDigest,
+    lengths: standing.lengths,
+    receipts: [own.output, ...route.outputs].flatMap(({ receipts }) => receipts),
+    downstream: route.outputs.map(({ stamps }) => stamps),
+    pushes: standing.pushes,
+    // What was handed on was handed on when the answer of a plain step would have been queued.
+    stamps: { ...own.output.stamps, pushQueued: own.output.stamps.outputQueued, outputQueued: now * 1e6 }
+  }
+  return { output, tensor: route.tensor }
 }
 
 function receiptOf(

@@ -1,6 +1,6 @@
 import { type AndthenError, toAndthenError } from '../../base/index.ts'
 import type { Network } from '../../network/index.ts'
-import type { Output, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
+import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
 import { Boundaries, type Fault, type Hop, openSession, type PassTrace, Pipeline, Watchdog } from '../owner/index.ts'
 import type { DialPolicy } from './dial-policy.ts'
@@ -96,6 +96,8 @@ export class DelegatedRoute {
       this.#hops.map(async (hop, i) => {
         const [upstream, next] = [this.#hops[i - 1], this.#hops[i + 1]]
         try {
+          // A rewind overtakes tensors, and a copy that proves the last step must not be overtaken.
+          await hop.session.flushed()
           const { lengths } = await hop.session.rewind({
             epoch,
             length,
@@ -137,6 +139,12 @@ export class DelegatedRoute {
   /** Tokens that every server of the route has proven. */
   get committed(): number {
     return Math.min(...this.#hops.map(({ session }) => session.lengths.committed))
+  }
+
+  /** What became of the pushes between its servers. */
+  get pushes(): Pushes {
+    const total = (kind: keyof Pushes): number => this.#hops.reduce((sum, { session }) => sum + session.pushes[kind], 0)
+    return { used: total('used'), late: total('late'), ignored: total('ignored'), mismatched: total('mismatched') }
   }
 
   end(): void {

@@ -1,4 +1,4 @@
-import { toAndthenError } from '../../base/index.ts'
+import { type AndthenError, toAndthenError } from '../../base/index.ts'
 import type { Session, SessionTable } from '../../session/index.ts'
 import {
   type Credit,
@@ -15,7 +15,8 @@ import { BufferPool, newBuffer, type StatesBuffer } from '../buffers.ts'
 import { RequestError } from '../errors.ts'
 import { Race } from '../race.ts'
 import type { Effect, PushArrival, StepRecord } from '../race-types.ts'
-import { type Answer, answerStep } from './answers.ts'
+import { type Answer, answerStep, delegatedAnswer, type Standing } from './answers.ts'
+import type { DelegatedRoute } from './delegated-route.ts'
 import type { ServerComponents } from './facts.ts'
 import { NextServer } from './next-server.ts'
 import type { OwnerConnection } from './owner-connection.ts'
@@ -44,12 +45,16 @@ export interface HostedSessionInit {
 /** The server end of one session: carries out what the race decides. */
 export class HostedSession {
   readonly session: Session
+  /** As its owner asked for it. */
+  readonly open: Open
   readonly pushKey: Uint8Array
   readonly race: Race<StatesBuffer>
   /** Peer id that may push here; empty: none. */
   upstream: string
   /** The stream that speaks for the owner; none while the owner is away. */
   connection: OwnerConnection | null
+  /** The servers after this one, where the owner left them to this node. */
+  route: DelegatedRoute | null = null
   readonly #components: HostedSessionComponents
   readonly #onUpstream: () => void
   readonly #pool = new BufferPool()
@@ -64,6 +69,7 @@ export class HostedSession {
     this.#components = components
     this.#onUpstream = init.onUpstream
     this.session = init.session
+    this.open = init.open
     this.pushKey = init.pushKey
     this.connection = init.connection
     this.upstream = init.open.upstream
@@ -165,13 +171,21 @@ export class HostedSession {
 
   /** The session is over: stops its work, tells both neighbours. */
   end(reason: string, resumable: boolean): void {
-    const { lengths, pushes } = this.race
+    const { lengths, pushes } = this.#counts
     this.#apply(this.race.onClose())
     this.#timer.stop()
     this.connection?.send({ kind: 'terminated', value: { reason, resumable, lengths, pushes } })
     this.connection?.close()
     this.connection = null
     this.#next.end(reason)
+    this.route?.end()
+  }
+
+  /** Tells the owner why, and ends the session. */
+  endFor(error: AndthenError): void {
+    if (this.session.signal.aborted) return
+    this.connection?.sendError(error, { lengths: this.race.lengths })
+    void this.#components.table.end(this.session, 'ERROR')
   }
 
   #problemWith(step: Step, bytes: number): RequestError | null {
@@ -182,10 +196,17 @@ export class HostedSession {
       return new RequestError('FLOW', `more than ${limits.creditBytes} bytes of tensors under way at once`)
     if (step.want === Want.last && this.#next.peerId !== null)
       return new RequestError('BAD_STEP', 'only the last row is wanted, but the next server needs all')
+    if (this.route !== null && (step.want === Want.tensor || step.replay || step.next !== null))
+      return new RequestError('BAD_STEP', 'a delegated route takes plain steps, and answers with the last row or none')
     return null
   }
 
   async #sendRewound(epoch: number): Promise<void> {
+    try {
+      await this.route?.rewind(this.race.lengths.length)
+    } catch (thrown) {
+      return this.endFor(toAndthenError(thrown))
+    }
     const attached = await this.#next.attached()
     this.connection?.send({ kind: 'rewound', value: { epoch, lengths: this.race.lengths, ...attached } })
   }
@@ -277,12 +298,43 @@ export class HostedSession {
   }
 
   #answer(record: Record, notes: StepNotes): void {
+    const { session } = this
+    const step = { session, next: this.#next, notes }
+    if (this.route === null || record.replay)
+      this.#answers.set(record, answerStep(this.#components, { ...step, record }, this.#standing(record)))
+    else void this.#goOn(this.route, record, notes)
+  }
+
+  /** The owner left the rest of the route to this node: the answer is that of the last server. */
+  async #goOn(route: DelegatedRoute, record: Record, notes: StepNotes): Promise<void> {
+    const { session } = this
+    const whole = { ...record, want: Want.tensor }
+    const step = { session, next: this.#next, record: whole, notes }
+    const own = answerStep(this.#components, step, this.#standing(record))
+    const want = record.want === Want.none ? 'none' : 'last'
+    try {
+      const result = await route.run({ position: record.position, n: record.n, want }, notes.output.bytes)
+      const { clock, ledger } = this.#components
+      ledger.bytesOut += notes.output.bytes.length
+      this.#answers.set(record, delegatedAnswer(own, result, this.#standing(record), clock.now()))
+      this.#send(record)
+    } catch (thrown) {
+      if (record.epoch === this.race.epoch) this.endFor(toAndthenError(thrown))
+    }
+  }
+
+  #standing(record: Record): Standing {
+    return { ...this.#counts, stale: () => record.epoch < this.race.epoch }
+  }
+
+  /** What the session stands at; with a route, all its servers together. */
+  get #counts(): Pick<Standing, 'lengths' | 'pushes'> {
     const { lengths, pushes } = this.race
-    const standing = { lengths, pushes, stale: () => record.epoch < this.race.epoch }
-    this.#answers.set(
-      record,
-      answerStep(this.#components, { session: this.session, next: this.#next, record, notes }, standing)
-    )
+    if (this.route === null) return { lengths, pushes }
+    return {
+      lengths: { ...lengths, committed: Math.min(lengths.committed, this.route.committed) },
+      pushes: this.route.pushes
+    }
   }
 
   #send(record: Record): void {

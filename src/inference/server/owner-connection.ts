@@ -19,7 +19,7 @@ const MAX_QUEUED_BYTES = 64 * 1024 * 1024
 export interface OwnerConnectionInit {
   maxTensorBytes: number
   onClose: () => void
-  /** The owner does not read what it asks for. */
+  /** The owner does not read what it asks for; called once. Answers that waited are lost. */
   onSlow: () => void
 }
 
@@ -37,6 +37,7 @@ export class OwnerConnection {
   readonly #writer: MessageWriter<ServerMessage>
   readonly #onSlow: () => void
   #open = true
+  #slow = false
   #closing = false
 
   constructor(
@@ -76,11 +77,13 @@ export class OwnerConnection {
   send(message: Outgoing<ServerMessage>): void {
     if (!this.#open) return
     this.#writer.send(message)
+    // Last words go right behind what the stream holds already: it is not waited for any more.
+    if (this.#slow) this.#writer.drained()
     this.#watch()
   }
 
   sendTensor(message: Outgoing<ServerMessage>, bytes: Uint8Array, options: TensorOptions): void {
-    if (!this.#open) return
+    if (!this.#open || this.#slow) return
     this.#writer.sendTensor(message, bytes, options)
     this.#watch()
   }
@@ -129,6 +132,9 @@ export class OwnerConnection {
   }
 
   #watch(): void {
-    if (this.#writer.queuedBytes + this.#stream.bufferedBytes > MAX_QUEUED_BYTES) this.#onSlow()
+    if (this.#slow || this.#writer.queuedBytes + this.#stream.bufferedBytes <= MAX_QUEUED_BYTES) return
+    this.#slow = true
+    this.#writer.clear()
+    this.#onSlow()
   }
 }

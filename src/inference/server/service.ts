@@ -1,38 +1,56 @@
 import { randomBytes } from 'node:crypto'
 import { type Logger, toAndthenError } from '../../base/index.ts'
 import type { Network, PeerStream } from '../../network/index.ts'
-import { type EndReason, type Session, SessionTable, type SessionTableInit } from '../../session/index.ts'
 import {
-  Codec,
-  equalBytes,
+  type EndReason,
+  type ParkingLot,
+  type Session,
+  type SessionHooks,
+  SessionTable,
+  type SessionTableInit
+} from '../../session/index.ts'
+import {
   INFERENCE_PROTOCOL,
   KEY_BYTES,
   type MessageHandler,
   type Open,
   type OwnerMessage,
-  PROTOCOL_VERSION,
   PUSH_PROTOCOL,
-  type Resume
+  type Resume,
+  type Route
 } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
+import { BacklogNotices } from './backlog-notices.ts'
+import { DelegatedRoute } from './delegated-route.ts'
 import { DialPolicy } from './dial-policy.ts'
 import type { ServerComponents } from './facts.ts'
 import { HostedSession } from './hosted-session.ts'
+import { checkOpen } from './open-check.ts'
 import { OwnerConnection } from './owner-connection.ts'
 import { PushReceiver } from './push-receiver.ts'
 import { PushSender } from './push-sender.ts'
+import { verifyPolicyName } from './route-check.ts'
 import { sessionRows } from './session-rows.ts'
 
 /** A stream on which nothing was asked for is not kept, ms. */
 const FIRST_MESSAGE_MS = 10_000
+const DELEGATE_BYTES = 1024 ** 3
 
 export interface InferenceServerComponents extends ServerComponents {
   readonly network: Network
+  /** @default none */
+  readonly hooks?: SessionHooks
+  /** Where sessions wait whose row another one needs. @default none */
+  readonly parking?: ParkingLot
 }
 
 export interface InferenceServerInit extends Omit<SessionTableInit, 'slots'> {
   /** Bytes of KV cache that a token of one session takes. */
   kvBytesPerToken: number
+  /** Bytes of hidden states that this node sends on for one session whose route was left to it. @default 1 GiB */
+  delegateBytes?: number
+  /** Every client that can connect is one of ours, so that what it says of its priority counts. @default false */
+  trustPriorities?: boolean
 }
 
 /** What is told of one session to the node's owner. */
@@ -50,33 +68,39 @@ export interface SessionSnapshot {
 /** Serves the inference and push protocols: one per node. */
 export class InferenceServer {
   readonly table: SessionTable
+  readonly delegateBytes: number
   readonly #components: InferenceServerComponents
   readonly #logger: Logger
   readonly #kvBytesPerToken: number
+  readonly #trustPriorities: boolean
+  readonly #policy: DialPolicy
   readonly #sender: PushSender
   readonly #receiver: PushReceiver
+  readonly #backlog: BacklogNotices
   readonly #hosted = new Map<Session, HostedSession>()
 
   constructor(components: InferenceServerComponents, init: InferenceServerInit) {
     const { network, clock, logger, facts, runner } = components
-    const { kvBytesPerToken, ...tableInit } = init
+    const { kvBytesPerToken, delegateBytes = DELEGATE_BYTES, trustPriorities = false, ...tableInit } = init
     this.#components = components
     this.#logger = logger
     this.#kvBytesPerToken = kvBytesPerToken
-    const policy = new DialPolicy({ clock, ownAddresses: () => network.addresses() })
+    this.delegateBytes = delegateBytes
+    this.#trustPriorities = trustPriorities
+    this.#policy = new DialPolicy({ clock, ownAddresses: () => network.addresses() })
     this.#sender = new PushSender(
-      { network, policy, clock, logger },
+      { network, policy: this.#policy, clock, logger },
       { modelDigest: facts.modelDigest, boundary: facts.to }
     )
     this.#receiver = new PushReceiver(components)
+    this.#backlog = new BacklogNotices(clock, () => this.#tellBacklog())
     this.table = new SessionTable(
       {
-        clock,
-        logger,
+        ...components,
         rows: sessionRows(runner, kvBytesPerToken),
         random: randomBytes,
         events: {
-          onPromoted: session => this.#opened(session),
+          onPromoted: session => void this.#granted(session),
           onTerminated: (session, reason) => this.#terminated(session, reason)
         }
       },
@@ -97,6 +121,7 @@ export class InferenceServer {
   }
 
   async close(): Promise<void> {
+    this.#backlog.stop()
     await this.table.close()
     this.#sender.close()
   }
@@ -165,7 +190,7 @@ export class InferenceServer {
           if (hosted !== null) this.table.connectionLost(hosted.session, streamNumber)
         },
         onSlow: () => {
-          if (hosted !== null) void this.table.end(hosted.session, 'ERROR')
+          hosted?.endFor(new RequestError('SLOW_READER', 'answers wait unread: read faster, or ask for less at once'))
         }
       }
     )
@@ -195,15 +220,16 @@ export class InferenceServer {
   }
 
   #open(open: Open, connection: OwnerConnection): HostedSession {
-    this.#check(open)
-    const { ledger } = this.#components
-    const maxLength = open.maxLength === 0 ? this.#components.facts.maxLength : open.maxLength
+    const { ledger, facts } = this.#components
+    checkOpen(open, facts, this.delegateBytes)
+    const maxLength = open.maxLength === 0 ? facts.maxLength : open.maxLength
     const session = this.table.open({
       owner: connection.owner,
       id: Buffer.from(open.id).toString('hex'),
       maxLength,
       bytes: maxLength * this.#kvBytesPerToken,
-      priority: open.priority,
+      // A stranger may give way to others; that others give way to it is not its own to say.
+      priority: this.#trustPriorities ? open.priority : Math.min(0, open.priority),
       replace: open.replace
     })
     const hosted = new HostedSession(
@@ -218,52 +244,54 @@ export class InferenceServer {
     )
     this.#hosted.set(session, hosted)
     ledger.clients.add(connection.owner)
-    if (session.state === 'queued') connection.send({ kind: 'queued', value: { place: this.table.place(session) + 1 } })
-    else void session.started.then(() => this.#opened(session))
+    if (session.state === 'queued') {
+      this.#tellPlace(hosted)
+      this.#backlog.begin()
+    } else void session.started.then(() => this.#granted(session))
     return hosted
   }
 
-  /** @throws RequestError for what this node does not serve */
-  #check(open: Open): void {
-    const { facts } = this.#components
-    if (open.version !== PROTOCOL_VERSION)
-      throw new RequestError('VERSION', `protocol version ${open.version}; this node speaks ${PROTOCOL_VERSION}`)
-    if (!equalBytes(open.modelDigest, facts.modelDigest))
-      throw new RequestError('MODEL_MISMATCH', 'this node serves another model, or other weights of it', {
-        details: { modelDigest: Buffer.from(facts.modelDigest).toString('hex') }
-      })
-    if (open.from !== facts.from || open.to !== facts.to)
-      throw new RequestError(
-        'BLOCKS_NOT_SERVED',
-        `blocks ${open.from}-${open.to}; this node serves ${facts.from}-${facts.to}`
-      )
-    if (open.maxLength > facts.maxLength)
-      throw new RequestError(
-        'LENGTH_EXCEEDED',
-        `a session of ${open.maxLength} tokens; this node holds ${facts.maxLength} at most`
-      )
-    if (open.codec !== Codec.f32) throw new RequestError('CODEC', `codec ${open.codec}; this node speaks f32`)
-    if (open.id.length !== KEY_BYTES)
-      throw new RequestError('BAD_REQUEST', `a session id of ${open.id.length} bytes, not ${KEY_BYTES}`)
-    if (open.route !== null) throw new RequestError('NOT_AVAILABLE', 'delegate routes are not available on this node')
+  #tellPlace({ session, connection }: HostedSession): void {
+    connection?.send({ kind: 'queued', value: { place: this.table.place(session) + 1 } })
   }
 
-  #opened(session: Session): void {
+  #tellBacklog(): boolean {
+    const waiting = [...this.#hosted.values()].filter(({ session }) => session.state === 'queued')
+    for (const hosted of waiting) this.#tellPlace(hosted)
+    return waiting.length > 0
+  }
+
+  /** The session has its row: opens the rest of its route, where it has one, and says so. */
+  async #granted(session: Session): Promise<void> {
     const hosted = this.#hosted.get(session)
     if (hosted === undefined || session.incarnation === undefined || session.signal.aborted) return
+    const { ledger, limits } = this.#components
     this.#receiver.add(hosted)
-    this.#components.ledger.sessions++
+    ledger.sessions++
     this.#logger.info({ session: session.id, owner: session.owner, slot: session.row?.slot }, 'session opened')
+    const { route } = hosted.open
+    try {
+      if (route !== null) await this.#openRoute(hosted, route)
+    } catch (thrown) {
+      return hosted.endFor(toAndthenError(thrown))
+    }
+    const { incarnation } = session
+    const { pushKey, credit } = hosted
+    const { maxTentative } = limits
     hosted.connection?.send({
       kind: 'opened',
-      value: {
-        incarnation: session.incarnation,
-        pushKey: hosted.pushKey,
-        lengths: hosted.race.lengths,
-        credit: hosted.credit,
-        maxTentative: this.#components.limits.maxTentative
-      }
+      value: { incarnation, pushKey, credit, maxTentative, lengths: hosted.race.lengths }
     })
+  }
+
+  async #openRoute(hosted: HostedSession, route: Route): Promise<void> {
+    const { session, open } = hosted
+    const { owner, maxLength, signal } = session
+    const init = { route, owner, maxLength, verify: verifyPolicyName(open) }
+    const opened = await DelegatedRoute.open({ ...this.#components, policy: this.#policy }, init, signal)
+    opened.onFailed = error => hosted.endFor(error)
+    if (signal.aborted) opened.end()
+    else hosted.route = opened
   }
 
   #resume(resume: Resume, connection: OwnerConnection): HostedSession {

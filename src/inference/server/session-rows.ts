@@ -1,5 +1,5 @@
 import type { SpanRunner } from '../../runtime/index.ts'
-import { type Rows, type Session } from '../../session/index.ts'
+import type { Rows, Session } from '../../session/index.ts'
 import { RequestError } from '../errors.ts'
 
 /** The runner's KV slab as the session table sees it. */
@@ -11,8 +11,7 @@ export function sessionRows(runner: SpanRunner, kvBytesPerToken: number): Rows {
   return {
     release: session => runner.release(slotOf(session)),
     stateBytes: session => runner.length(slotOf(session)) * kvBytesPerToken,
-    // Without a parking lot the table never asks for these.
-    save: session => Promise.reject(new RequestError('NOT_AVAILABLE', `session ${session.id} cannot be parked`)),
-    load: session => Promise.reject(new RequestError('NOT_AVAILABLE', `session ${session.id} cannot be parked`))
+    save: session => runner.save(slotOf(session)),
+    load: (session, state) => runner.load(slotOf(session), state)
   }
 }
