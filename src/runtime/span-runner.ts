@@ -130,12 +130,14 @@ export class SlabRunner implements SpanRunner {
   }
 
   release(slot: number): void {
+    this.#checkNotMoving(slot)
     this.rewind(slot, 0)
   }
 
   async save(slot: number): Promise<Uint8Array> {
     this.#checkOpen()
     this.#checkNotRunning(slot)
+    this.#checkNotMoving(slot)
     const tokens = this.length(slot)
     return this.#move(slot, () => this.#graph.save(slot, tokens))
   }
@@ -143,6 +145,7 @@ export class SlabRunner implements SpanRunner {
   async load(slot: number, state: Uint8Array): Promise<void> {
     this.#checkOpen()
     this.#checkNotRunning(slot)
+    this.#checkNotMoving(slot)
     const length = this.length(slot)
     if (length > 0) throw new PositionError(`slot ${slot} holds ${length} tokens: release it first`, slot, length)
     const tokens = state.byteLength / this.#tokenBytes
@@ -223,7 +226,11 @@ export class SlabRunner implements SpanRunner {
   }
 
   #checkNotRunning(slot: number): void {
-    if (this.#moving.has(slot) || this.#running?.some(run => run.slot === slot)) throw new SlotBusyError(slot)
+    if (this.#running?.some(run => run.slot === slot)) throw new SlotBusyError(slot)
+  }
+
+  #checkNotMoving(slot: number): void {
+    if (this.#moving.has(slot)) throw new SlotBusyError(slot)
   }
 
   #check(run: SpanRun, tokens: number): void {
@@ -234,7 +241,7 @@ export class SlabRunner implements SpanRunner {
     if (output.length !== input.length) {
       throw new RunInputError(`the output has room for ${output.length} values and the input has ${input.length}`)
     }
-    if (this.#moving.has(run.slot)) throw new SlotBusyError(run.slot)
+    this.#checkNotMoving(run.slot)
     this.#slots.checkRun(run.slot, run.position, tokens)
   }
 }

@@ -58,11 +58,11 @@ export interface SpanRunner {
   length(slot: number): number
   /** Forgets the tokens at `length` and beyond. @throws SlotBusyError while the slot is in a run, PositionError */
   rewind(slot: number, length: number): void
-  /** Empties the slot for its next session. @throws SlotBusyError while the slot is in a run */
+  /** Empties the slot for its next session. @throws SlotBusyError while the slot is in a run, being saved or loaded */
   release(slot: number): void
   /**
-   * What the slot's cache holds, to be loaded into a slot of this runner again; other slots may run meanwhile.
-   * @throws SlotBusyError while the slot is in a run or on the move
+   * What the slot's cache holds at the call, to be loaded into a slot of this runner again; other slots may run meanwhile.
+   * @throws SlotBusyError while the slot is in a run, being saved or loaded
    */
   save(slot: number): Promise<Uint8Array>
   /**

@@ -186,18 +186,21 @@ describe.each(bindingNames)('a span through the %s binding', binding => {
     expectTail(next, moved)
   })
 
-  test('a slot on the move is left alone', async () => {
+  test('a slot that is being saved neither runs nor is lent again, and may be cut', async () => {
     await runner.prefill(spanRun(0, 0, sequence(35, 4)))
     const saving = runner.save(0)
-    expect(() => runner.rewind(0, 1)).toThrowError(expect.objectContaining({ code: 'SLOT_BUSY' }))
-    const refused = await Promise.allSettled([runner.decode([spanRun(0, 4, sequence(36, 1))]), runner.save(0)])
+    expect(() => runner.release(0)).toThrowError(expect.objectContaining({ code: 'SLOT_BUSY' }))
+    runner.rewind(0, 3)
+    const refused = await Promise.allSettled([runner.decode([spanRun(0, 3, sequence(36, 1))]), runner.save(0)])
     const busy = { status: 'rejected', reason: expect.objectContaining({ code: 'SLOT_BUSY' }) }
     expect(refused).toEqual([busy, busy])
     const state = await saving
     await expect(runner.load(0, state)).rejects.toMatchObject({ code: 'POSITION_MISMATCH' })
     await expect(runner.load(1, state.subarray(1))).rejects.toMatchObject({ code: 'RUN_INPUT' })
     await expect(runner.load(4, state)).rejects.toMatchObject({ code: 'SLOT_INVALID' })
-    expect([0, 1, 2, 3].map(slot => runner.length(slot))).toEqual([4, 0, 0, 0])
+    expect([0, 1, 2, 3].map(slot => runner.length(slot))).toEqual([3, 0, 0, 0])
+    await runner.load(1, state)
+    expect(runner.length(1)).toBe(4)
   })
 
   test('any interleaving of sessions gives each its own numbers', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ManualClock, silentLogger } from '../../../src/base/index.ts'
 import { createLedger, createSpanLane, InferenceServer, type Ledger } from '../../../src/inference/index.ts'
-import { oldest } from '../../../src/session/index.ts'
+import { oldest, type ParkingLot } from '../../../src/session/index.ts'
 import {
   attachFrames,
   type AttachMessage,
@@ -46,6 +46,11 @@ export interface Node {
   readonly ledger: Ledger
   readonly from: number
   readonly to: number
+}
+
+export interface NodeOptions {
+  readonly parking?: ParkingLot
+  readonly init?: Partial<ConstructorParameters<typeof InferenceServer>[1]>
 }
 
 type Kind = ServerMessage['kind']
@@ -161,7 +166,7 @@ export class Bench {
   readonly clock = new ManualClock(1000)
   readonly networks = new MemoryNetworks()
 
-  async node(peerId: string, [from, to]: [number, number] = [0, 4]): Promise<Node> {
+  async node(peerId: string, [from, to]: [number, number] = [0, 4], more: NodeOptions = {}): Promise<Node> {
     const runner = new FakeRunner()
     const ledger = createLedger()
     const { clock } = this
@@ -177,9 +182,10 @@ export class Bench {
         clock,
         logger: silentLogger,
         ledger,
-        network: this.networks.of(peerId)
+        network: this.networks.of(peerId),
+        ...(more.parking === undefined ? {} : { parking: more.parking })
       },
-      { kvBytesPerToken: 1 }
+      { kvBytesPerToken: 1, ...more.init }
     )
     await server.start()
     return { peerId, server, runner, ledger, from, to }

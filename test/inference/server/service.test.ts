@@ -168,6 +168,8 @@ describe('a session', () => {
     for (let i = 0; i < 70; i++) owner.step({ step: 0, n: 65_536 })
     await settle()
     expect(node.server.sessions()).toEqual([])
+    expect(owner.codes).toEqual(['SLOW_READER'])
+    expect(owner.last('terminated').reason).toBe('ERROR')
   })
 })
 
