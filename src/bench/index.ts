@@ -24,3 +24,4 @@ export {
 export { type RunSamples, SamplesFile } from './samples.ts'
 export { formatTable } from './table.ts'
 export { benchSpan, type SpanBenchInit, type SpanBenchResult } from './span.ts'
+export { benchRoutes, type RoutesInit } from './routes.ts'

@@ -1,4 +1,5 @@
-import { type LinkMeasurement } from './lab/measure.ts'
+import type { Criterion } from './criteria.ts'
+import type { LinkMeasurement } from './lab/measure.ts'
 import type { LinkShape } from './lab/shape.ts'
 import { describeMachine, type Machine, type Versions, versions } from './machine.ts'
 import type { Interval, Summary } from './statistics.ts'
@@ -9,16 +10,21 @@ export interface LinkReport {
   kind: 'relay' | 'tun' | 'none'
   /** What was asked for, each way. */
   nominal: LinkShape
-  /** Bare TCP echoes through the same shaper, before the runs and after them. */
+  /** Bare TCP echoes through the same shaper, before the runs and after them; null over links of others. */
   measured: { before: LinkMeasurement; after: LinkMeasurement } | null
   congestionControl: string
 }
 
+/** Said of loopback as it is. */
+export const loopbackCongestionControl = "the kernel's, over loopback"
+/** Said of links that are not the benchmark's own. */
+export const foreignCongestionControl = 'as the nodes have it'
 /** Said wherever figures came by way of the user-space relay. */
 export const relayCongestionControl = 'hidden by the user-space relay'
 
 /** One variant: all its runs together. Milliseconds and bytes. */
 export interface VariantResult {
+  servers: number
   route: string
   verify: string
   /** Runs that were tried. */
@@ -57,11 +63,13 @@ export interface BenchReport {
   clock: 'shared' | 'independent'
   link: LinkReport
   results: VariantResult[]
+  /** What was promised, and whether it held. */
+  criteria: readonly Criterion[]
 }
 
 /** The report of this machine and these versions. */
 export function createReport(findings: Omit<BenchReport, 'schema' | 'versions' | 'machine'>): BenchReport {
-  const { command, seed, startedAt, model, clock, link, results } = findings
+  const { command, seed, startedAt, model, clock, link, results, criteria } = findings
   return {
     schema: 'andthen.bench/1',
     command,
@@ -72,6 +80,7 @@ export function createReport(findings: Omit<BenchReport, 'schema' | 'versions' |
     model,
     clock,
     link,
-    results
+    results,
+    criteria
   }
 }

@@ -3,19 +3,10 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
+import type { TrialOutcome, Variant } from './client/client-calls.ts'
 
 /** One run of one variant as it was measured, for `samples.jsonl`: a line each, failed ones too. */
-export interface RunSamples {
-  route: string
-  verify: string
-  run: number
-  /** Code of the error that ended it; null where it succeeded. */
-  failed: string | null
-  /** A decode step each, in order, in ms. */
-  stepMs: readonly number[]
-  /** A gap between tokens each, in order, in ms. */
-  gapMs: readonly number[]
-}
+export type RunSamples = TrialOutcome & Pick<Variant, 'servers' | 'route' | 'verify'> & { readonly run: number }
 
 /** Writes `samples.jsonl` as runs end, so that an interrupted benchmark keeps what it has. */
 export class SamplesFile {

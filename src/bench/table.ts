@@ -1,8 +1,10 @@
+import { formatCriterion } from './criteria.ts'
 import type { BenchReport, VariantResult } from './report.ts'
 
 type Column = readonly [title: string, value: (result: VariantResult) => string]
 
 const columns: readonly Column[] = [
+  ['servers', result => String(result.servers)],
   ['route', result => result.route],
   ['verify', result => result.verify],
   ['runs', ({ runs, failed }) => (failed === 0 ? String(runs) : `${runs} (${failed} failed)`)],
@@ -19,23 +21,32 @@ const columns: readonly Column[] = [
   ['pushes used', ({ pushesUsed }) => (pushesUsed === null ? '-' : `${(100 * pushesUsed).toFixed(1)}%`)]
 ]
 
-/** The report for people: a line a variant, then what holds for all. `-` is what was not measured, or cannot be told. */
+/**
+ * The report for people: a line a variant, then what was promised, then what holds for all. `-` is what was not
+ * measured, or cannot be told.
+ */
 export function formatTable(report: BenchReport): string {
-  const rows = [
-    columns.map(([title]) => title),
-    ...report.results.map(result => columns.map(([, value]) => value(result)))
-  ]
-  const widths = columns.map((_, i) => Math.max(...rows.map(row => row[i]?.length ?? 0)))
-  const lines = rows.map(row =>
+  const rows = report.results.map(result => columns.map(([, value]) => value(result)))
+  const titles = columns.map(([title]) => title)
+  const sections = [alignRows([titles, ...rows], 3), report.criteria.map(formatCriterion), footer(report)]
+  return sections
+    .filter(lines => lines.length > 0)
+    .map(lines => lines.join('\n'))
+    .join('\n\n')
+}
+
+/** Rows of cells as lines; the first `left` columns are aligned to the left. */
+export function alignRows(rows: readonly (readonly string[])[], left: number): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map(row => row[i]?.length ?? 0)))
+  return rows.map(row =>
     row
-      .map((cell, i) => pad(cell, widths[i] ?? 0, i < 2))
+      .map((cell, i) => pad(cell, widths[i] ?? 0, i < left))
       .join('  ')
       .trimEnd()
   )
-  return [...lines, '', ...footer(report)].join('\n')
 }
 
-function footer({ link, machine, versions, model, seed }: BenchReport): string[] {
+export function footer({ link, machine, versions, model, seed }: Omit<BenchReport, 'results' | 'criteria'>): string[] {
   const { delayMs, jitterMs, bandwidth } = link.nominal
   const rate = bandwidth === null ? 'no limit' : `${bandwidth / 1e6} Mbit/s`
   const measured =
@@ -53,7 +64,8 @@ function pad(cell: string, width: number, left: boolean): string {
   return left ? cell.padEnd(width) : cell.padStart(width)
 }
 
-function ms(value: number | null): string {
+/** Milliseconds, to three digits or so. */
+export function ms(value: number | null): string {
   return value === null ? '-' : value.toFixed(value < 10 ? 2 : 1)
 }
 

@@ -1,46 +1,76 @@
-import { NotAvailableError, UsageError } from '../base/index.ts'
-import { choice, parseRoute, parseVerify } from './choices.ts'
-import { defineCommand } from './command.ts'
-import { list, toggle, value } from './flags.ts'
-import { parseMultiaddr } from './multiaddr.ts'
-import { parseBandwidth, parseCount, parseDuration, parseNumber } from './quantities.ts'
+import { fileURLToPath } from 'node:url'
+import type { RoutesInit } from '../bench/index.ts'
+import { UsageError } from '../base/index.ts'
+import { allRoutes, benchDefaults, benchFlags } from './bench-flags.ts'
+import { choice } from './choices.ts'
+import { type Context, defineCommand } from './command.ts'
+import type { FlagValues } from './flags.ts'
+import { defaultModel } from './model-folder.ts'
+import { exitStatus } from './report.ts'
 
-const parseName = choice('bench', [], ['span', 'chain', 'routes', 'load', 'gpu'])
+const parseName = choice('bench', ['span', 'chain', 'routes', 'load'], ['gpu'])
+type BenchName = ReturnType<typeof parseName>
+type Given = FlagValues<typeof benchFlags>
+const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
 
-const flags = {
-  peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
-  servers: value('K', 'servers to start', parseCount(1), '3'),
-  link: value('KIND', 'relay, tun or none', choice('link', ['relay', 'tun', 'none']), 'none'),
-  delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms'),
-  jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
-  bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),
-  routes: list('ROUTE', 'routes to compare', parseRoute),
-  verify: list('HOW', 'verify policies to compare', parseVerify),
-  promptTokens: value('N', 'tokens of the prompt', parseCount(1), '32'),
-  tokens: value('N', 'tokens to generate in each run', parseCount(1), '128'),
-  runs: value('N', 'measured runs of each variant', parseCount(1), '10'),
-  warmup: value('N', 'runs before, not counted', parseCount(0), '1'),
-  concurrency: value('N', 'clients at a time, each waiting for its answer', parseCount(1)),
-  requestRate: value(
-    'R',
-    'requests a second that arrive at random, whether or not others are done',
-    parseNumber('above 0', number => number > 0)
-  ),
-  seed: value('S', 'order of the variants, arrivals and links', parseCount(0), '1'),
-  json: toggle('one JSON object on stdout in place of the table'),
-  out: value('DIR', 'where raw samples and plots go', text => text)
+interface BenchOptions {
+  readonly name: BenchName
+  readonly json: boolean
+  readonly init: Omit<RoutesInit, 'onProgress' | 'signal'>
 }
 
 export const benchCommand = defineCommand({
   name: 'bench',
   summary: 'measure spans, chains, routes and load',
-  flags,
+  flags: benchFlags,
   argument: 'NAME',
-  options(given, name = '') {
-    if (given.concurrency !== undefined && given.requestRate !== undefined) {
-      throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
-    }
-    return { name: parseName(name) }
-  },
-  run: ({ name }) => Promise.reject(new NotAvailableError(`bench ${name}`))
+  options: optionsFrom,
+  run
 })
+
+function optionsFrom(given: Given, argument = ''): BenchOptions {
+  const name = parseName(argument)
+  const { concurrency, requestRate } = given
+  if (concurrency !== undefined && requestRate !== undefined)
+    throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
+  return {
+    name,
+    json: given.json ?? false,
+    init: {
+      serve,
+      model: given.model ?? defaultModel,
+      peers: given.peers,
+      servers: given.servers ?? 4,
+      shape: shapeOf(name, given),
+      routes: given.routes ?? allRoutes,
+      verify: given.verify ?? ['auto', 'none', 'digest', 'copy'],
+      promptTokens: given.promptTokens ?? benchDefaults.promptTokens,
+      tokens: given.tokens ?? benchDefaults.tokens,
+      runs: given.runs ?? benchDefaults.runs,
+      warmup: given.warmup ?? benchDefaults.warmup,
+      seed: given.seed ?? benchDefaults.seed,
+      out: given.out
+    }
+  }
+}
+
+function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Given): RoutesInit['shape'] {
+  const shaped = delay !== undefined || jitter !== undefined || bandwidth !== undefined
+  if (peers !== undefined) {
+    if (link === 'relay' || shaped)
+      throw new UsageError('--peers are measured over the links that they have: leave out --link, --delay and the like')
+    return null
+  }
+  if (link === 'none' && shaped) throw new UsageError('--link none cannot be shaped: leave it out')
+  if ((link ?? (shaped || name === 'routes' ? 'relay' : 'none')) === 'none') return null
+  return { delayMs: delay ?? benchDefaults.delayMs, jitterMs: jitter ?? 0, bandwidth: bandwidth ?? null }
+}
+
+async function run({ json, init }: BenchOptions, { terminal, signal }: Context): Promise<number> {
+  const { benchRoutes, formatTable } = await import('../bench/index.ts')
+  const onProgress = (what: string): void => terminal.status(what)
+  const report = await benchRoutes({ ...init, signal, onProgress })
+  terminal.status('')
+  terminal.out(`${json ? JSON.stringify(report) : formatTable(report)}\n`)
+  return report.results.every(({ runs, failed }) => failed < runs) ? exitStatus.done : exitStatus.failed
+}

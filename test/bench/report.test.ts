@@ -2,14 +2,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { atMost, type Criterion } from '../../src/bench/criteria.ts'
 import { plotSteps } from '../../src/bench/plot.ts'
 import { type BenchReport, createReport, relayCongestionControl, type VariantResult } from '../../src/bench/report.ts'
-import { SamplesFile } from '../../src/bench/samples.ts'
+import { type RunSamples, SamplesFile } from '../../src/bench/samples.ts'
 import { summarize } from '../../src/bench/statistics.ts'
 import { formatTable } from '../../src/bench/table.ts'
 
 const around = (ms: number) => summarize(Array.from({ length: 100 }, (_, i) => ms + (i - 49.5) / 100))
 const push: VariantResult = {
+  servers: 4,
   route: 'push',
   verify: 'auto',
   runs: 10,
@@ -43,7 +45,7 @@ const nothing: VariantResult = {
 }
 const measurement = { oneWayMs: 25.3, roundTripMs: around(50.6), messageBytes: 64 }
 
-function report(results: VariantResult[]): BenchReport {
+function report(results: VariantResult[], criteria: Criterion[] = []): BenchReport {
   return createReport({
     command: 'routes',
     seed: 1,
@@ -56,7 +58,8 @@ function report(results: VariantResult[]): BenchReport {
       measured: { before: measurement, after: measurement },
       congestionControl: relayCongestionControl
     },
-    results
+    results,
+    criteria
   })
 }
 
@@ -65,7 +68,19 @@ describe('report', () => {
     const made = report([push, relay, nothing])
     expect(JSON.parse(JSON.stringify(made))).toEqual(made)
     expect(Object.keys(made)).toEqual([
-      ...['schema', 'command', 'seed', 'startedAt', 'versions', 'machine', 'model', 'clock', 'link', 'results']
+      ...[
+        'schema',
+        'command',
+        'seed',
+        'startedAt',
+        'versions',
+        'machine',
+        'model',
+        'clock',
+        'link',
+        'results',
+        'criteria'
+      ]
     ])
     expect(made.schema).toBe('andthen.bench/1')
     expect(made.link.congestionControl).toBe('hidden by the user-space relay')
@@ -85,14 +100,19 @@ describe('report', () => {
 describe('table', () => {
   test('a line a variant, columns aligned, nulls as dashes, failures told', () => {
     const lines = formatTable(report([push, relay, nothing])).split('\n')
-    expect(lines[0]).toMatch(/^route +verify +runs +ms\/token p50 +p90 +p99 +step mean +95% +floor +ratio/)
+    expect(lines[0]).toMatch(/^servers +route +verify +runs +ms\/token p50 +p90 +p99 +step mean +95% +floor +ratio/)
     expect(lines[1]).toMatch(
-      /^push +auto +10 \(1 failed\) +131\.0 +131\.4 +- +131\.0 +130\.5\.\.131\.5 +127\.2 +1\.030 .* 4\.0 +8\.0 +99\.8%$/
+      /^4 +push +auto +10 \(1 failed\) +131\.0 +131\.4 +- +131\.0 +130\.5\.\.131\.5 +127\.2 +1\.030 .* 4\.0 +8\.0 +99\.8%$/
     )
-    expect(lines[2]).toMatch(/^relay .* 204\.0 +- /)
-    expect(lines[3]).toMatch(/^a<b&c +auto +10 \(10 failed\) +- +- +- +- +- /)
+    expect(lines[2]).toMatch(/^4 +relay .* 204\.0 +- /)
+    expect(lines[3]).toMatch(/^4 +a<b&c +auto +10 \(10 failed\) +- +- +- +- +- /)
     const ends = lines.slice(0, 3).map(line => line.length)
     expect(new Set(ends).size, 'the last column is aligned to the right').toBe(1)
+  })
+
+  test('what was promised stands below, with its interval and limit', () => {
+    const text = formatTable(report([push], [atMost('push over its floor', 1.05, 1.0123456, [1.01, 1.051])]))
+    expect(text).toContain('\n\nMISS  push over its floor: 1.012 (1.01..1.051), at most 1.05\n\n')
   })
 
   test('says what the link was, and what it hides', () => {
@@ -139,9 +159,21 @@ test('samples.jsonl has a line a run, failed ones too', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'andthen-samples-'))
   try {
     const file = await SamplesFile.create(join(folder, 'not', 'there', 'yet'))
-    const runs = [
-      { route: 'push', verify: 'auto', run: 0, failed: null, stepMs: [1.5, 2], gapMs: [2] },
-      { route: 'relay', verify: 'auto', run: 0, failed: 'PEER_UNREACHABLE', stepMs: [], gapMs: [] }
+    const of = { servers: 2, verify: 'auto', run: 0 } as const
+    const runs: RunSamples[] = [
+      {
+        ...{
+          ...of,
+          route: 'push',
+          failed: null,
+          stepMs: [1.5, 2],
+          gapMs: [2],
+          clientMs: [0.1, 0.2],
+          computeMs: [1, 1]
+        },
+        ...{ timeToFirstTokenMs: 9, pushes: { possible: 2, used: 2 }, bytesUp: 10, bytesDown: 20 }
+      },
+      { ...of, route: 'relay', failed: 'PEER_UNREACHABLE', message: 'nobody answers' }
     ]
     for (const run of runs) await file.add(run)
     await file.close()

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { createAlarmMemory, setting, wakeAtNs } from './alarm-memory.ts'
-import { programUrl } from './program.ts'
+import { programUrl } from '../program.ts'
 
 /** Monotonic ms with fractions, on the time base that the alarm's thread shares. */
 export function monotonicMs(): number {

@@ -1,6 +1,7 @@
 import { UsageError } from '../../base/index.ts'
+import type { Ask } from '../child.ts'
 import type { LinkEnd, Target } from './connection.ts'
-import type { RelayCalls } from './relay-requests.ts'
+import type { RelayCalls } from './relay-calls.ts'
 import type { Direction, LinkShape } from './shape.ts'
 import type { LinkStats } from './shaped-link.ts'
 
@@ -18,10 +19,7 @@ export interface LinkInit extends Partial<LinkShape> {
 export type Directions = Direction | 'both'
 
 /** Asks the relay's process. */
-export type AskRelay = <C extends keyof RelayCalls>(
-  call: C,
-  argument: Parameters<RelayCalls[C]>[0]
-) => Promise<ReturnType<RelayCalls[C]>>
+type AskRelay = Ask<RelayCalls>
 
 const unshaped: LinkShape = { delayMs: 0, jitterMs: 0, bandwidth: null }
 

@@ -26,16 +26,18 @@ const leastEchoes = 41
  * D of a link: bare TCP echoes through the same relay process and the same shape, on a port of their own, so that the
  * link's target need not be there.
  *
+ * @param link null: loopback as it is
  * @throws {MeasurementError} when the connection breaks
  */
-export async function measureLink(link: Link, init: MeasureInit = {}): Promise<LinkMeasurement> {
+export async function measureLink(link: Link | null, init: MeasureInit = {}): Promise<LinkMeasurement> {
   const { messageBytes = 64, echoes = leastEchoes } = init
   if (echoes < leastEchoes)
     throw new UsageError(`a link is measured by at least ${leastEchoes} echoes, not by ${echoes}`)
   const echo = await startEcho()
   try {
-    const sibling = await link.sibling(echo)
-    const times = await echoTimes(sibling.port, Buffer.alloc(messageBytes, 1), echoes).finally(() => sibling.close())
+    const sibling = await link?.sibling(echo)
+    const port = sibling?.port ?? echo.port
+    const times = await echoTimes(port, Buffer.alloc(messageBytes, 1), echoes).finally(() => sibling?.close())
     const roundTripMs = summarize(times)
     return { oneWayMs: (roundTripMs.p50 ?? Number.NaN) / 2, roundTripMs, messageBytes }
   } catch (error) {

@@ -293,7 +293,7 @@ describe('life', () => {
     const refused = connect({ host: '127.0.0.1', port: closing.port })
     const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNREFUSED')
-    await expect(closing.stats()).rejects.toMatchObject({ code: 'PROCESS_FAILED' })
+    await expect(closing.stats()).rejects.toMatchObject({ code: 'USAGE' })
   })
 
   test('a link of its own ends its relay with itself', async () => {

@@ -1,0 +1,37 @@
+import type { RouteName } from '../client/index.ts'
+import { choice, parseRoute, parseVerify } from './choices.ts'
+import { list, toggle, value } from './flags.ts'
+import { parseModel } from './model-folder.ts'
+import { parseMultiaddr } from './multiaddr.ts'
+import { parseBandwidth, parseCount, parseDuration, parseNumber } from './quantities.ts'
+
+export const benchDefaults = { delayMs: 25, promptTokens: 32, tokens: 128, runs: 10, warmup: 1, requests: 16, seed: 1 }
+
+export const benchFlags = {
+  peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
+  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain: random weights'),
+  servers: value('K', 'servers to start', parseCount(1), '4; load: 3'),
+  link: value('KIND', 'relay, tun or none', choice('link', ['relay', 'none'], ['tun']), 'relay for routes, else none'),
+  delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
+  jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
+  bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),
+  routes: list('ROUTE', 'routes to compare', parseRoute, 'all'),
+  verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
+  promptTokens: value('N', 'tokens of the prompt', parseCount(1), String(benchDefaults.promptTokens)),
+  tokens: value('N', 'tokens to generate in each run', parseCount(2), String(benchDefaults.tokens)),
+  runs: value('N', 'measured runs of each variant', parseCount(1), String(benchDefaults.runs)),
+  warmup: value('N', 'runs before, not counted', parseCount(0), String(benchDefaults.warmup)),
+  requests: value('N', 'requests in each run of a load', parseCount(1), String(benchDefaults.requests)),
+  concurrency: value('N', 'clients at a time, each waiting for its answer (closed load)', parseCount(1), '2'),
+  requestRate: value(
+    'R',
+    'requests a second that arrive at random, whether or not others are done (open load)',
+    parseNumber('above 0', number => number > 0)
+  ),
+  seed: value('S', 'order of the variants, arrivals and links', parseCount(0), String(benchDefaults.seed)),
+  json: toggle('one JSON object on stdout in place of the table'),
+  out: value('DIR', 'where raw samples, the report and its plot go', text => text)
+}
+
+/** Those of all routes that this version has. */
+export const allRoutes: readonly RouteName[] = ['relay', 'push']
