@@ -1,0 +1,39 @@
+import { type ServerProcess, startServers } from '../../src/bench/index.ts'
+import type { GenerationResult } from '../../src/client/index.ts'
+import type { SessionSnapshot } from '../../src/inference/index.ts'
+import { type Ended, program } from '../cli/program.ts'
+
+/** `bin/serve` in a process of its own for each span. One thread each: there may be more of them than cores. */
+export function serveSpans(spans: readonly string[], args: readonly string[] = []): Promise<ServerProcess[]> {
+  const common = ['bin/serve', '--log-format', 'json', '--listen', '/ip4/127.0.0.1/tcp/0', '--threads', '1', ...args]
+  return startServers(spans.map(blocks => ({ arguments: [...common, '--blocks', blocks] })))
+}
+
+export const stopAll = (servers: readonly ServerProcess[]): Promise<void[]> =>
+  Promise.all(servers.map(server => server.stop()))
+
+/** What `--peers` and `connect` take. */
+export const addressesOf = (servers: readonly ServerProcess[]): string[] =>
+  servers.flatMap(({ ready }) => ready.addresses.slice(0, 1))
+
+/** `bin/generate` to its end. */
+export const generating = (servers: readonly ServerProcess[], args: readonly string[]): Promise<Ended> =>
+  program('generate', ['--peers', addressesOf(servers).join(','), ...args])
+
+/** What `bin/generate --json` prints; throws with what it said where it failed. */
+export async function generate(servers: readonly ServerProcess[], args: readonly string[]): Promise<GenerationResult> {
+  const { status, out, err } = await generating(servers, ['--json', ...args])
+  if (status !== 0) throw new Error(`generate ended with status ${status}: ${err}`)
+  return JSON.parse(out) as GenerationResult
+}
+
+/** What a node's admin port says of its sessions. */
+export async function sessionsOf({ ready }: ServerProcess): Promise<SessionSnapshot[]> {
+  const answer = await fetch(`${ready.admin}/sessions`)
+  return ((await answer.json()) as { sessions: SessionSnapshot[] }).sessions
+}
+
+/** Asks again until the answer is yes; the test's own time limit ends it. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition()));
+}
