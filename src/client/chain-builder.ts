@@ -65,6 +65,8 @@ export class ChainBuilder {
   readonly #init: ChainBuilderInit
   readonly #sessions = new Map<string, SpanSession>()
   #epoch = 0
+  /** A chain stood: its servers may have seen steps of this epoch. */
+  #stood = false
   #closed = false
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
@@ -87,6 +89,7 @@ export class ChainBuilder {
         if (this.#delegates(servers)) await this.#catchUp(hops, servers, position)
         else await this.#align(hops, position)
         this.#closeAllBut(hops)
+        this.#stood = true
         return { hops, servers, epoch: this.#epoch }
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
@@ -133,7 +136,7 @@ export class ChainBuilder {
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
     if (missing.length === 0) return chosen.map(({ server }) => server)
-    if (failure !== undefined && this.#epoch === 0) throw failure
+    if (failure !== undefined && !this.#stood) throw failure
     throw new BlocksNotCoveredError(missing, failure === undefined ? {} : { cause: failure })
   }
 
@@ -214,10 +217,10 @@ export class ChainBuilder {
     return session
   }
 
-  /** Begins an epoch in which all servers hold `position` tokens. A chain that never ran and pushes nothing needs none. */
+  /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */
   async #align(hops: readonly Hop[], position: number): Promise<void> {
     const { boundaries } = this.#components
-    if (this.#epoch === 0 && position === 0 && !hops.some(({ pushed }) => pushed)) return
+    if (!this.#stood && this.#epoch === 0 && !hops.some(({ pushed }) => pushed)) return
     const epoch = ++this.#epoch
     const spans = hops.map(({ server }) => server)
     const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)

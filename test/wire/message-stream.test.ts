@@ -84,7 +84,7 @@ describe('messages through a writer and a reader', () => {
         fc.array(fc.nat(1 << 20), { maxLength: 20 }),
         (sends, pauses, cuts) => {
           const pipe = new Pipe(pauses)
-          const writer = new MessageWriter({ codec: ownerFrames, sink: pipe })
+          const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: pipe })
           const done: number[] = []
           for (const [i, send] of sends.entries()) {
             if (send.kind === 'drain') writer.drained()
@@ -120,7 +120,7 @@ describe('messages through a writer and a reader', () => {
 
   test('of one class and key keep their order', () => {
     const pipe = new Pipe(fc.sample(fc.infiniteStream(fc.constant(true)), 1)[0]!)
-    const writer = new MessageWriter({ codec: ownerFrames, sink: pipe })
+    const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: pipe })
     for (let i = 0; i < 8; i++) writer.sendTensor(step(i), new Uint8Array(i % 2 === 0 ? 10 : MAX_FRAGMENT_BYTES + 10))
     while (writer.queuedBytes > 0) writer.drained()
     const steps = readAll(pipe.bytes).flatMap(({ message }) => (message.kind === 'step' ? [message.value.step] : []))
@@ -131,7 +131,7 @@ describe('messages through a writer and a reader', () => {
   test('without a tensor overtake one that is under way, and long tensors of two keys take turns', () => {
     const pauses = fc.sample(fc.infiniteStream(fc.constant(true)), 1)[0]!
     const pipe = new Pipe(pauses)
-    const writer = new MessageWriter({ codec: ownerFrames, sink: pipe })
+    const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: pipe })
     writer.sendTensor(step(1), new Uint8Array(4 * MAX_FRAGMENT_BYTES), { key: 'a' })
     writer.sendTensor(step(2), new Uint8Array(2 * MAX_FRAGMENT_BYTES), { key: 'b' })
     writer.drained()
@@ -146,7 +146,7 @@ describe('messages through a writer and a reader', () => {
 
   test('that are stale when their turn comes are dropped, and said to be', () => {
     const pipe = new Pipe(fc.sample(fc.infiniteStream(fc.constant(true)), 1)[0]!)
-    const writer = new MessageWriter({ codec: ownerFrames, sink: pipe })
+    const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: pipe })
     const told: string[] = []
     let stale = false
     for (const i of [1, 2, 3])
@@ -161,7 +161,7 @@ describe('messages through a writer and a reader', () => {
   })
 
   test('that wait when the stream is gone are dropped, and said to be', () => {
-    const writer = new MessageWriter({ codec: ownerFrames, sink: { send: () => false } })
+    const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: { send: () => false } })
     const told: boolean[] = []
     for (const bytes of [10, 10, MAX_FRAGMENT_BYTES * 2])
       writer.sendTensor(step(1), new Uint8Array(bytes), { done: sent => void told.push(sent) })
@@ -172,7 +172,7 @@ describe('messages through a writer and a reader', () => {
 
   test('are read past where nobody wants their tensor', () => {
     const pipe = new Pipe(never)
-    const writer = new MessageWriter({ codec: ownerFrames, sink: pipe })
+    const writer = new MessageWriter<OwnerMessage>({ codec: ownerFrames, sink: pipe })
     writer.sendTensor(step(1), new Uint8Array(3 * MAX_FRAGMENT_BYTES))
     writer.send({ kind: 'close', value: {} })
     const kinds: string[] = []

@@ -142,7 +142,8 @@ class Chain {
       stamps: {} as Output['stamps'],
       replay: false,
       usedPush,
-      pushes: { used: 0, late: 0, ignored: 0, mismatched: 0 }
+      pushes: { used: 0, late: 0, ignored: 0, mismatched: 0 },
+      downstream: []
     }
     this.#done[server]!++
     this.#headers[server]!.push({ output: header, tensor: want === 'none' ? null : sent })
@@ -313,7 +314,8 @@ describe('a server that contradicts itself', () => {
     stamps: {} as Output['stamps'],
     replay: false,
     usedPush: false,
-    pushes: { used: 0, late: 0, ignored: 0, mismatched: 0 }
+    pushes: { used: 0, late: 0, ignored: 0, mismatched: 0 },
+    downstream: []
   }
   const started = (): Chain => {
     const chain = new Chain(world)

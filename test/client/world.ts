@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { AndthenError, ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
+import { Chain } from '../../src/client/chain.ts'
+import type { RouteName } from '../../src/client/chain-builder.ts'
+import type { Candidate } from '../../src/client/directory.ts'
+import { Standing } from '../../src/client/standing.ts'
+import { createLedger, createSpanLane, InferenceServer } from '../../src/inference/index.ts'
+import type { Network } from '../../src/network/index.ts'
+import { oldest } from '../../src/session/index.ts'
+import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
+import { MemoryNetworks, type MemoryStream } from '../inference/server/memory-network.ts'
+import { BlockRunner, HIDDEN, statesOf } from './block-runner.ts'
+
+export type Span = readonly [from: number, to: number]
+export const BLOCKS = 12
+
+const modelDigest = new Uint8Array(32).fill(7)
+const digest = createDigester({ modelDigest, hiddenSize: HIDDEN })
+const MAX_LENGTH = 1000
+
+/** Stands for a key pair. */
+const signatureOf = (peer: string, bytes: Uint8Array): Uint8Array =>
+  createHash('sha256').update(`${peer} signs `).update(bytes).digest()
+
+const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+const peerOf = (target: string | readonly string[]): string => [target].flat()[0]!.split('/p2p/')[1]!
+
+/** Servers in memory and a client of them, on a clock of their own. Servers may be made to fail. */
+export class World {
+  readonly clock = new ManualClock(1000)
+  readonly servers: InferenceServer[] = []
+  readonly #networks = new MemoryNetworks()
+  readonly #candidates: Candidate[] = []
+  readonly #streams = new Map<string, MemoryStream[]>()
+  readonly #dead = new Set<string>()
+  readonly #frozen = new Set<string>()
+
+  /** Servers `node0`, `node1`, ... of these spans. Of equals the first is the nearest: later ones are spares. */
+  static async of(...spans: readonly Span[]): Promise<World> {
+    const world = new World()
+    for (const span of spans) await world.#add(span)
+    return world
+  }
+
+  async #add([from, to]: Span): Promise<void> {
+    const peerId = `node${this.servers.length}`
+    const { clock } = this
+    const runner = new BlockRunner(to - from)
+    const server = new InferenceServer(
+      {
+        facts: { peerId, modelDigest, from, to, hiddenSize: HIDDEN, maxLength: MAX_LENGTH },
+        limits: { maxTentative: 4, creditSteps: 8, creditBytes: 1024 * 1024 },
+        runner,
+        lane: createSpanLane({ clock, runner }, { policy: oldest({ queueDelayMs: 0 }) }),
+        digest,
+        sign: bytes => signatureOf(peerId, bytes),
+        verify: (peer, bytes, signature) => Buffer.compare(signatureOf(peer, bytes), signature) === 0,
+        clock,
+        logger: silentLogger,
+        ledger: createLedger(),
+        network: this.#networks.of(peerId)
+      },
+      { kvBytesPerToken: 1 }
+    )
+    await server.start()
+    this.servers.push(server)
+    const addresses = [`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`]
+    const pingMs = this.servers.length
+    this.#candidates.push({
+      peerId,
+      target: addresses,
+      addresses,
+      from,
+      to,
+      maxLength: MAX_LENGTH,
+      pingMs,
+      delegateBytes: 0
+    })
+  }
+
+  /** The process is gone: its streams end, and nobody listens any more. */
+  kill(peerId: string): void {
+    this.#dead.add(peerId)
+    for (const stream of this.#streams.get(peerId) ?? []) stream.other.abort(new Error('killed'))
+  }
+
+  /** The process stands still: its streams stay open, and nothing comes of them. */
+  freeze(peerId: string): void {
+    this.#frozen.add(peerId)
+    for (const stream of this.#streams.get(peerId) ?? []) {
+      stream.stalled = true
+      stream.other.stalled = true
+    }
+  }
+
+  open(init: { route: RouteName; verify?: VerifyPolicyName }): Promise<Chain> {
+    const { clock } = this
+    return Chain.open(
+      { network: this.#network(), clock, logger: silentLogger, digest, standing: new Standing({ clock }) },
+      {
+        candidates: this.#candidates,
+        modelDigest,
+        blocks: BLOCKS,
+        hiddenSize: HIDDEN,
+        route: init.route,
+        verify: init.verify ?? 'auto',
+        maxLength: MAX_LENGTH,
+        stepTimeoutMs: 30_000
+      },
+      { signal: new AbortController().signal }
+    )
+  }
+
+  /** Lets so many turns of the event loop pass, and no time. */
+  async turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++) await nextTurn()
+  }
+
+  /** Lets time pass until the promise is settled. */
+  async drive<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const settle = (): void => {
+      settled = true
+    }
+    promise.then(settle, settle)
+    for (let round = 0; !settled; round++) {
+      if (round > 2000) throw new Error('nothing happens any more')
+      for (let turn = 0; turn < 30 && !settled; turn++) await nextTurn()
+      if (!settled) this.clock.advance(50)
+    }
+    return promise
+  }
+
+  #network(): Network {
+    const isGone = (target: string | readonly string[]): boolean =>
+      this.#dead.has(peerOf(target)) || this.#frozen.has(peerOf(target))
+    return {
+      ...this.#networks.of('owner'),
+      openStream: async (target, protocol) => {
+        const peer = peerOf(target)
+        if (this.#dead.has(peer)) throw new AndthenError('PEER_UNREACHABLE', `${peer} is dead`)
+        const stream = this.#networks.open('owner', peer, protocol)
+        this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), stream])
+        if (this.#frozen.has(peer)) this.freeze(peer)
+        return stream
+      },
+      ping: (target, { timeoutMs = 0 } = {}) =>
+        isGone(target)
+          ? new Promise((_, reject) => this.clock.after(timeoutMs, () => reject(new TimeoutError('ping', timeoutMs))))
+          : Promise.resolve(1)
+    }
+  }
+}
+
+/** Runs a pass of these tokens; what it gives for the last one. */
+export async function pass(chain: Chain, tokens: readonly number[]): Promise<number> {
+  const hidden = chain.reserve(tokens.length)
+  hidden.set(statesOf(tokens))
+  const { tensor } = await chain.run(hidden, 'last')
+  return new Float32Array(tensor!.slice().buffer)[0]!
+}
