@@ -20,7 +20,7 @@ export interface CampaignInit {
   readonly warmup: number
   readonly seed: number
   readonly samples: SamplesFile | null
-  readonly signal: AbortSignal | undefined
+  readonly signal?: AbortSignal | undefined
   readonly onProgress: (what: string) => void
 }
 

@@ -12,6 +12,8 @@ import { resultOf, steps } from './results.ts'
 import { bootstrapInterval, mean } from './statistics.ts'
 
 export interface RoutesInit extends Omit<LaboratoryInit, 'spans'> {
+  /** @default 'routes' */
+  readonly command?: string
   /** To start, where no peers are given. */
   readonly servers: number
   readonly routes: readonly RouteName[]
@@ -38,15 +40,16 @@ export async function benchRoutes(init: RoutesInit): Promise<BenchReport> {
     const computeMs = await timeSpans(laboratory, chain, init)
     const runs = await runVariants(laboratory.client, {
       ...init,
-      ...{ variants, promptIds: laboratory.prompt(init.promptTokens) },
-      ...{ samples: laboratory.samples, signal: init.signal }
+      variants,
+      promptIds: laboratory.prompt(init.promptTokens),
+      samples: laboratory.samples
     })
     const measured = await laboratory.measureLinks()
     const bandwidth = init.shape?.bandwidth ?? null
     const floor = floorOf(laboratory, { chain, computeMs, runs, measured, bandwidth })
     const results = runs.map(of => resultOf(of, floor, init.seed))
     const criteria = init.peers === undefined ? judge(runs, results, init.seed) : []
-    return laboratory.report(measured, { command: 'routes', results, criteria })
+    return laboratory.report(measured, { command: init.command ?? 'routes', results, criteria })
   })
 }
 

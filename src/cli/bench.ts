@@ -43,7 +43,7 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
       servers: given.servers ?? 4,
       shape: shapeOf(name, given),
       routes: given.routes ?? allRoutes,
-      verify: given.verify ?? ['auto', 'none', 'digest', 'copy'],
+      verify: given.verify ?? (name === 'routes' ? ['auto', 'none', 'digest', 'copy'] : ['auto']),
       promptTokens: given.promptTokens ?? benchDefaults.promptTokens,
       tokens: given.tokens ?? benchDefaults.tokens,
       runs: given.runs ?? benchDefaults.runs,
@@ -66,10 +66,13 @@ function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Giv
   return { delayMs: delay ?? benchDefaults.delayMs, jitterMs: jitter ?? 0, bandwidth: bandwidth ?? null }
 }
 
-async function run({ json, init }: BenchOptions, { terminal, signal }: Context): Promise<number> {
-  const { benchRoutes, formatTable } = await import('../bench/index.ts')
+async function run({ name, json, init }: BenchOptions, { terminal, signal }: Context): Promise<number> {
+  const { benchChain, benchRoutes, formatTable } = await import('../bench/index.ts')
   const onProgress = (what: string): void => terminal.status(what)
-  const report = await benchRoutes({ ...init, signal, onProgress })
+  const report =
+    name === 'chain' && init.peers === undefined
+      ? await benchChain({ ...init, shippedModel: defaultModel, signal, onProgress })
+      : await benchRoutes({ ...init, command: name, signal, onProgress })
   terminal.status('')
   terminal.out(`${json ? JSON.stringify(report) : formatTable(report)}\n`)
   return report.results.every(({ runs, failed }) => failed < runs) ? exitStatus.done : exitStatus.failed
