@@ -4,25 +4,28 @@ export interface StatesBuffer {
   readonly bytes: Uint8Array
 }
 
-/** Buffers of one size kept at most; a session has few steps under way. */
-const KEPT_PER_SIZE = 8
-/** Larger ones (prompts) are rare and not worth keeping. */
-const LARGEST_KEPT_BYTES = 256 * 1024
+/** Kept at most by one pool: a session's decode steps under way, not its prompts. */
+const KEPT_BYTES = 1024 * 1024
 
 /** Hands out aligned buffers and takes them back, so that a decode step allocates nothing. */
 export class BufferPool {
   readonly #free = new Map<number, StatesBuffer[]>()
+  #keptBytes = 0
 
   take(byteLength: number): StatesBuffer {
-    return this.#free.get(byteLength)?.pop() ?? newBuffer(byteLength)
+    const kept = this.#free.get(byteLength)?.pop()
+    if (kept === undefined) return newBuffer(byteLength)
+    this.#keptBytes -= byteLength
+    return kept
   }
 
   giveBack(buffer: StatesBuffer): void {
     const { byteLength } = buffer.bytes
-    if (byteLength > LARGEST_KEPT_BYTES) return
+    if (this.#keptBytes + byteLength > KEPT_BYTES) return
+    this.#keptBytes += byteLength
     const kept = this.#free.get(byteLength)
     if (kept === undefined) this.#free.set(byteLength, [buffer])
-    else if (kept.length < KEPT_PER_SIZE) kept.push(buffer)
+    else kept.push(buffer)
   }
 }
 

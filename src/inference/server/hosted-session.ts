@@ -3,6 +3,7 @@ import type { Session, SessionTable } from '../../session/index.ts'
 import {
   type Credit,
   isSignedByServer,
+  type Mismatch,
   type Open,
   type Push,
   type Resume,
@@ -62,6 +63,8 @@ export class HostedSession {
   readonly #next: NextServer
   readonly #timer: RaceTimer
   readonly #answers = new WeakMap<Record, Answer>()
+  /** Why the epoch ended here, to be said again to an owner who comes back. */
+  #mismatch: Mismatch | null = null
   #run: AbortController | null = null
 
   constructor(components: HostedSessionComponents, init: HostedSessionInit) {
@@ -166,7 +169,9 @@ export class HostedSession {
     this.#inbox.forget()
     const { epoch, lengths, nextStep } = this.race
     connection.send({ kind: 'resumed', value: { epoch, lengths, nextStep, credit: this.credit } })
-    if (resume.epoch === epoch) for (const record of this.race.answeredFrom(resume.outputs)) this.#send(record)
+    if (resume.epoch !== epoch) return
+    for (const record of this.race.answeredFrom(resume.outputs)) this.#send(record)
+    if (this.#mismatch?.epoch === epoch) connection.send({ kind: 'mismatch', value: this.#mismatch })
   }
 
   /** The session is over: stops its work, tells both neighbours. */
@@ -241,7 +246,7 @@ export class HostedSession {
         this.#refuse(new RequestError(effect.code, effect.message), effect.header)
         return
       case 'drop':
-        this.#pool.giveBack(effect.input)
+        this.#inbox.release(effect.input)
     }
   }
 
@@ -357,8 +362,8 @@ export class HostedSession {
     logger.warn(told, 'what was pushed is not what the client got')
     const { committed } = this.race.lengths
     const digests = { pushedDigest: pushed, ownerDigest: owner }
-    const upstreamReceipt = receipt === null ? {} : { upstreamReceipt: receipt }
-    this.connection?.send({ kind: 'mismatch', value: { epoch, step, committed, ...digests, ...upstreamReceipt } })
+    this.#mismatch = { epoch, step, committed, ...digests, upstreamReceipt: receipt }
+    this.connection?.send({ kind: 'mismatch', value: this.#mismatch })
   }
 
   #refuse(error: RequestError, { epoch, step }: { epoch: number; step: number }): void {

@@ -21,13 +21,12 @@ const MAX_EARLY_ATTACHES = 16
 /** Steps that may be pushed beyond those that were consumed. */
 const WINDOW_STEPS = 32
 
-/** One session attached to one incoming stream: how much of its credit is used up. */
+/** One session attached to one incoming stream: totals of what was begun, what is over, and what may be begun. */
 interface Attachment {
   readonly hosted: HostedSession
-  steps: number
-  bytes: number
-  stepsLimit: number
-  bytesLimit: number
+  readonly begun: { steps: number; bytes: number }
+  readonly over: { steps: number; bytes: number }
+  readonly limit: { steps: number; bytes: number }
 }
 
 interface Incoming {
@@ -37,7 +36,7 @@ interface Incoming {
   /** Keys asked for before their owner named this peer. */
   readonly early: Set<string>
   /** Buffers being filled, by the view that the reader fills. */
-  readonly filling: Map<Uint8Array, { hosted: HostedSession; buffer: StatesBuffer }>
+  readonly filling: Map<Uint8Array, { attachment: Attachment; buffer: StatesBuffer }>
 }
 
 type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock' | 'logger' | 'ledger'>
@@ -100,6 +99,7 @@ export class PushReceiver {
     stream.onClose = () => {
       this.#streams.delete(incoming)
       writer.clear()
+      for (const { hosted } of incoming.attached.values()) hosted.onUpstreamGone()
     }
     stream.onData = chunk => {
       try {
@@ -142,17 +142,28 @@ export class PushReceiver {
 
   #admit(incoming: Incoming, key: string, hosted: HostedSession): void {
     const known = incoming.attached.get(key)
-    const attachment = known ?? { hosted, steps: 0, bytes: 0, stepsLimit: 0, bytesLimit: 0 }
+    const nothing = (): { steps: number; bytes: number } => ({ steps: 0, bytes: 0 })
+    const attachment = known ?? { hosted, begun: nothing(), over: nothing(), limit: nothing() }
     incoming.attached.set(key, attachment)
     this.#grant(incoming, key, attachment)
   }
 
-  /** Raises the credit to a full window beyond what was consumed. */
-  #grant(incoming: Incoming, key: string, attachment: Attachment): void {
-    attachment.stepsLimit = attachment.steps + WINDOW_STEPS
-    attachment.bytesLimit = attachment.bytes + this.#components.limits.creditBytes
-    const { stepsLimit: steps, bytesLimit: bytes } = attachment
-    incoming.writer.send({ kind: 'attached', value: { pushKey: Buffer.from(key, 'hex'), steps, bytes } })
+  /** Raises the credit to a full window beyond what is over: what is under way stays within one window. */
+  #grant(incoming: Incoming, key: string, { over, limit }: Attachment): void {
+    limit.steps = over.steps + WINDOW_STEPS
+    limit.bytes = over.bytes + this.#components.limits.creditBytes
+    incoming.writer.send({ kind: 'attached', value: { pushKey: Buffer.from(key, 'hex'), ...limit } })
+  }
+
+  /** A push is whole, or was refused by its header: its credit goes back, half a window at a time. */
+  #finish(incoming: Incoming, key: string, attachment: Attachment, bytes: number): void {
+    const { over, limit } = attachment
+    over.steps++
+    over.bytes += bytes
+    const halfSpent =
+      limit.steps - over.steps <= WINDOW_STEPS / 2 ||
+      limit.bytes - over.bytes <= this.#components.limits.creditBytes / 2
+    if (halfSpent) this.#grant(incoming, key, attachment)
   }
 
   /** Checks a push by its header, before a byte of it is kept. */
@@ -163,23 +174,20 @@ export class PushReceiver {
       this.#reject(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
       return null
     }
-    if (attachment.steps >= attachment.stepsLimit || attachment.bytes + bytes > attachment.bytesLimit) {
+    const { begun, limit } = attachment
+    if (begun.steps >= limit.steps || begun.bytes + bytes > limit.bytes) {
       this.#reject('no-credit')
       return null
     }
-    attachment.steps++
-    attachment.bytes += bytes
-    const { facts, limits } = this.#components
-    const halfSpent =
-      attachment.stepsLimit - attachment.steps <= WINDOW_STEPS / 2 ||
-      attachment.bytesLimit - attachment.bytes <= limits.creditBytes / 2
-    if (halfSpent) this.#grant(incoming, key, attachment)
-    if (push.n < 1 || bytes !== push.n * facts.hiddenSize * 4) {
+    begun.steps++
+    begun.bytes += bytes
+    if (push.n < 1 || bytes !== push.n * this.#components.facts.hiddenSize * 4) {
+      this.#finish(incoming, key, attachment, bytes)
       this.#reject('shape')
       return null
     }
     const buffer = attachment.hosted.takeBuffer(bytes)
-    incoming.filling.set(buffer.bytes, { hosted: attachment.hosted, buffer })
+    incoming.filling.set(buffer.bytes, { attachment, buffer })
     return buffer.bytes
   }
 
@@ -187,13 +195,16 @@ export class PushReceiver {
     const filled = incoming.filling.get(tensor)
     if (filled === undefined) return
     incoming.filling.delete(tensor)
-    const { hosted, buffer } = filled
+    const { attachment, buffer } = filled
+    const { hosted } = attachment
+    const key = hexOf(push.pushKey)
     const { facts, digest: digestOf } = this.#components
     // The session may have ended, or changed its upstream, while the bytes were under way.
-    if (incoming.attached.get(hexOf(push.pushKey))?.hosted !== hosted) {
+    if (incoming.attached.get(key) !== attachment) {
       hosted.dropBuffer(buffer)
       return this.#reject('not-attached')
     }
+    this.#finish(incoming, key, attachment, tensor.length)
     const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
     const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: incoming.peer })
     if (reason !== null) {

@@ -1,11 +1,15 @@
 import type { BufferPool, StatesBuffer } from '../buffers.ts'
 
-/** Tensors of one sender that are under way: bounded in bytes, each with a buffer of its own. */
+/**
+ * The owner's tensors, from their first byte until the step that they are for is computed: bounded in bytes, each with a
+ * buffer of its own.
+ */
 export class StepInbox {
   readonly #pool: BufferPool
   readonly #maxBytes: number
   /** By the view that the reader fills. */
   readonly #filling = new Map<Uint8Array, StatesBuffer>()
+  readonly #held = new Set<StatesBuffer>()
   #bytes = 0
 
   constructor(pool: BufferPool, init: { maxBytes: number }) {
@@ -21,6 +25,7 @@ export class StepInbox {
   begin(bytes: number): Uint8Array {
     const buffer = this.#pool.take(bytes)
     this.#filling.set(buffer.bytes, buffer)
+    this.#held.add(buffer)
     this.#bytes += bytes
     return buffer.bytes
   }
@@ -28,15 +33,19 @@ export class StepInbox {
   /** The buffer behind a view that is full; undefined for one that was forgotten meanwhile. */
   finish(view: Uint8Array): StatesBuffer | undefined {
     const buffer = this.#filling.get(view)
-    if (buffer === undefined) return undefined
     this.#filling.delete(view)
-    this.#bytes -= view.length
     return buffer
+  }
+
+  /** A buffer is of no further use; those that did not come through here are given back all the same. */
+  release(buffer: StatesBuffer): void {
+    if (this.#held.delete(buffer)) this.#bytes -= buffer.bytes.length
+    this.#pool.giveBack(buffer)
   }
 
   /** The stream is gone: what was under way will not be finished. */
   forget(): void {
+    for (const buffer of this.#filling.values()) if (this.#held.delete(buffer)) this.#bytes -= buffer.bytes.length
     this.#filling.clear()
-    this.#bytes = 0
   }
 }
