@@ -75,13 +75,29 @@ const fixedLengths: Readonly<Record<string, number>> = {
   incarnation: KEY_BYTES
 }
 
-function checkLengths(kind: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) return
+/** Messages within messages that the protocol does not do without. */
+const required: Readonly<Record<string, readonly string[]>> = {
+  opened: ['lengths', 'credit'],
+  output: ['lengths', 'stamps', 'pushes'],
+  rewound: ['lengths'],
+  resumed: ['lengths', 'credit'],
+  push: ['receipt'],
+  hops: ['peer']
+}
+
+/** Checks what the schema cannot say, of a message and of those within it. */
+function checkFields(kind: string, value: object): void {
+  for (const name of required[kind] ?? [])
+    if (Reflect.get(value, name) === null) throw new WireError('FRAME_MALFORMED', `${kind} lacks ${name}`)
   for (const [name, field] of Object.entries(value)) {
-    if (!(field instanceof Uint8Array)) continue
-    const want = fixedLengths[name]
-    if (want !== undefined && field.length !== want && field.length !== 0)
-      throw new WireError('FRAME_MALFORMED', `${kind}.${name} has ${field.length} bytes, not ${want}`)
+    if (field instanceof Uint8Array) {
+      const want = fixedLengths[name]
+      if (want !== undefined && field.length !== want && field.length !== 0)
+        throw new WireError('FRAME_MALFORMED', `${kind}.${name} has ${field.length} bytes, not ${want}`)
+    } else if (typeof field === 'object' && field !== null) {
+      const parts: unknown[] = Array.isArray(field) ? field : [field]
+      for (const part of parts) if (typeof part === 'object' && part !== null) checkFields(name, part)
+    }
   }
 }
 
@@ -104,8 +120,9 @@ function frameCodec<M extends { kind: string; value: object }>(name: string): Fr
       const kind = frame.body
       const fragment = frame.fragment ?? null
       if (kind === undefined) return { message: null, fragment }
-      checkLengths(kind, frame[kind])
-      return { message: { kind, value: frame[kind] } as unknown as M, fragment }
+      const value = frame[kind]
+      if (typeof value === 'object' && value !== null) checkFields(kind, value)
+      return { message: { kind, value } as unknown as M, fragment }
     }
   }
 }

@@ -119,7 +119,7 @@ describe('frames', () => {
 
   test('with fields left out have the defaults as properties of their own, so that a spread keeps them', () => {
     const { message } = ownerFrames.decode(ownerFrames.encode({ kind: 'step', value: {} }, null))
-    const { message: pushed } = pushFrames.decode(pushFrames.encode({ kind: 'push', value: {} }, null))
+    const { message: pushed } = pushFrames.decode(pushFrames.encode({ kind: 'attach', value: {} }, null))
     const { message: attached } = attachFrames.decode(attachFrames.encode({ kind: 'attached', value: {} }, null))
     expect({ ...message?.value }).toEqual({
       epoch: 0,
@@ -131,15 +131,7 @@ describe('frames', () => {
       next: null,
       nextNone: false
     })
-    expect(content({ ...pushed?.value })).toEqual({
-      pushKey: [],
-      epoch: 0,
-      step: 0,
-      position: 0,
-      n: 0,
-      digest: [],
-      receipt: null
-    })
+    expect(content({ ...pushed?.value })).toEqual({ pushKey: [], modelDigest: [], boundary: 0 })
     expect(content({ ...attached?.value })).toEqual({ pushKey: [], steps: 0, bytes: 0 })
   })
 
@@ -149,9 +141,38 @@ describe('frames', () => {
     expect(ownerFrames.decode(new Uint8Array())).toEqual({ message: null, fragment: null })
   })
 
+  test.each<[string, () => unknown]>([
+    [
+      'an Opened without credit',
+      () => serverFrames.decode(serverFrames.encode({ kind: 'opened', value: { lengths: {} } }, null))
+    ],
+    [
+      'an Output without stamps',
+      () => serverFrames.decode(serverFrames.encode({ kind: 'output', value: { lengths: {}, pushes: {} } }, null))
+    ],
+    ['a Rewound without lengths', () => serverFrames.decode(serverFrames.encode({ kind: 'rewound', value: {} }, null))],
+    ['a Push without receipt', () => pushFrames.decode(pushFrames.encode({ kind: 'push', value: {} }, null))],
+    [
+      'a route with a hop to nobody',
+      () =>
+        ownerFrames.decode(ownerFrames.encode({ kind: 'open', value: { route: { hops: [{ from: 1, to: 2 }] } } }, null))
+    ],
+    [
+      'a push key of the wrong length, however deep',
+      () =>
+        ownerFrames.decode(ownerFrames.encode({ kind: 'step', value: { next: { pushKey: new Uint8Array(15) } } }, null))
+    ]
+  ])('%s is refused', (_, decode) => {
+    expect(decode).toThrow(expect.objectContaining({ code: 'FRAME_MALFORMED' }))
+  })
+
   test('decoded later do not change what was decoded before', () => {
-    const first = serverFrames.decode(serverFrames.encode({ kind: 'output', value: { receipts: [] } }, null))
-    const second = serverFrames.decode(serverFrames.encode({ kind: 'output', value: { receipts: [] } }, null))
+    const first = serverFrames.decode(
+      serverFrames.encode({ kind: 'output', value: { receipts: [], lengths: {}, stamps: {}, pushes: {} } }, null)
+    )
+    const second = serverFrames.decode(
+      serverFrames.encode({ kind: 'output', value: { receipts: [], lengths: {}, stamps: {}, pushes: {} } }, null)
+    )
     if (first.message?.kind === 'output')
       first.message.value.receipts.push({ statement: new Uint8Array(), signature: new Uint8Array() })
     expect(second.message?.kind === 'output' && second.message.value.receipts).toEqual([])
