@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
+import { availableParallelism, cpus, totalmem } from 'node:os'
 import { type Logger, toAndthenError } from '../base/index.ts'
 import { buildSpanGraph, openModel } from '../model/index.ts'
 import type { ServeOptions } from '../node/index.ts'
@@ -29,7 +29,7 @@ export function checkProcessor(): Finding {
 }
 
 export function checkMemory(): Finding {
-  return { about: 'memory', state: 'ok', says: `${bytes(freemem())} available of ${bytes(totalmem())}` }
+  return { about: 'memory', state: 'ok', says: `${bytes(process.availableMemory())} available of ${bytes(totalmem())}` }
 }
 
 /** Loads the model's first block, the surest sign that ONNX Runtime works here. */

@@ -3,6 +3,7 @@ import { list, texts, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { parseCount, parseDuration, parseNumber } from './quantities.ts'
+import { swarmFlags } from './swarm-flags.ts'
 
 const notNegative = parseNumber('of at least 0', number => number >= 0)
 
@@ -47,6 +48,7 @@ export const generateFlags = {
   verify: value('HOW', 'copy, digest, auto or none', parseVerify, 'auto'),
   connectTimeout: value('DURATION', 'for a server to answer', parseDuration, '10s'),
   stepTimeout: value('DURATION', 'for one pass through the chain', parseDuration, '30s'),
+  ...swarmFlags,
   json: toggle('one JSON object on stdout, with timings, in place of the text'),
   explain: toggle('say on stderr where the time of a step went'),
   trace: value('FILE', 'write raw timestamps, a line a step and server', text => text),

@@ -10,6 +10,7 @@ import { failureJson } from './generate-failure.ts'
 import { defaultNewTokens, defaultTimeouts, generateFlags } from './generate-flags.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
+import { swarmOptions } from './swarm-flags.ts'
 
 interface GenerateCommandOptions {
   readonly connect: ConnectOptions
@@ -45,7 +46,8 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
       timeouts: {
         connectMs: given.connectTimeout ?? defaultTimeouts.connectMs,
         stepMs: given.stepTimeout ?? defaultTimeouts.stepMs
-      }
+      },
+      ...swarmOptions(given)
     },
     generate: {
       ...present({ prompt, promptIds, chat }),

@@ -1,6 +1,6 @@
 import { type AndthenError, systemClock, toAndthenError } from '../base/index.ts'
 import { askInfo } from '../inference/index.ts'
-import { type Network, parsePeerAddress } from '../network/index.ts'
+import { type Network, parseDialAddress } from '../network/index.ts'
 import { equalBytes, type Info } from '../wire/index.ts'
 import { PINGS, STRAGGLER_MS } from './constants.ts'
 import { ModelMismatchError } from './errors.ts'
@@ -25,7 +25,7 @@ export interface Candidate {
 }
 
 export interface DirectoryInit {
-  /** Multiaddrs, each ending in `/p2p/<peer id>`, in any order. */
+  /** Multiaddrs in any order; where one has no `/p2p/<peer id>`, whoever answers there is trusted. */
   readonly peers: readonly string[]
   /** What the client works with; servers of anything else are left out. */
   readonly model: { readonly name: string; readonly digest: Uint8Array; readonly blocks: number }
@@ -42,14 +42,27 @@ export interface DirectoryInit {
  */
 export async function readDirectory(network: Network, init: DirectoryInit): Promise<Candidate[]> {
   const targets = new Map<string, string[]>()
-  for (const { peerId, address } of init.peers.map(parsePeerAddress))
-    targets.set(peerId, [...(targets.get(peerId) ?? []), address])
+  const unnamed = new Set<string>()
+  for (const { peerId, address } of init.peers.map(parseDialAddress))
+    if (peerId === undefined) unnamed.add(address)
+    else targets.set(peerId, [...(targets.get(peerId) ?? []), address])
   const candidates: Candidate[] = []
   const foreign: { peerId: string; model: string }[] = []
   const failures: AndthenError[] = []
   const stragglers = new AbortController()
   const signal = AbortSignal.any([stragglers.signal, ...(init.signal === undefined ? [] : [init.signal])])
   let cancelTimer: (() => void) | undefined
+  const meet = async (address: string): Promise<void> => {
+    try {
+      const target = await network.resolve(address, { timeoutMs: init.timeoutMs, signal })
+      const { peerId = '' } = parseDialAddress(target)
+      if (targets.has(peerId)) return
+      targets.set(peerId, [target])
+      await ask(peerId, [target])
+    } catch (error) {
+      failures.push(toAndthenError(error))
+    }
+  }
   const ask = async (peerId: string, target: string[]): Promise<void> => {
     try {
       const info = await askInfo(network, target, { timeoutMs: init.timeoutMs, signal })
@@ -62,7 +75,7 @@ export async function readDirectory(network: Network, init: DirectoryInit): Prom
     if (cancelTimer === undefined && chooseTiling(free, init.model.blocks).missing.length === 0)
       cancelTimer = systemClock.after(STRAGGLER_MS, () => stragglers.abort())
   }
-  await Promise.all([...targets].map(([peerId, given]) => ask(peerId, given)))
+  await Promise.all([...[...targets].map(([peerId, given]) => ask(peerId, given)), ...[...unnamed].map(meet)])
   cancelTimer?.()
   const [failure] = failures
   if (init.signal?.aborted === true && failure !== undefined) throw failure

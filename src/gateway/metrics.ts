@@ -1,29 +1,22 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 const prefix = 'andthen_'
 
-type Labels = Readonly<Record<string, string>>
-
 interface MetricInit<L extends string> {
-  /** Without the prefix; ends in `_total`, `_seconds`, `_bytes` or a plain noun. */
+  /** Without the prefix; a counter's ends in `_total`. */
   readonly name: string
   readonly help: string
   /** Never a peer id: whoever scrapes learns no one's habits, and series stay few. @default none */
   readonly labels?: readonly L[]
 }
 
-/** Values of a gauge at the time of a scrape, one for each set of labels. */
+/** Values at the time of a scrape, one for each set of labels. */
 type Readings<L extends string> = () => Iterable<{ readonly labels: Record<L, string>; readonly value: number }>
 
-/** A process's metrics. Rooms below get the plain functions that these return, and know no metrics library. */
+/** A process's metrics, all read when somebody scrapes: rooms below count plainly, and know no metrics library. */
 export interface Metrics {
-  /** Counts up, by 1 unless told otherwise. */
-  counter<L extends string = never>(init: MetricInit<L>): (labels: Record<L, string>, by?: number) => void
-  /** Takes observations; `buckets` are upper bounds, in the unit of the name. */
-  histogram<L extends string = never>(
-    init: MetricInit<L> & { readonly buckets: readonly number[] }
-  ): (labels: Record<L, string>, value: number) => void
-  /** Asked at each scrape, so that nobody has to keep it up to date. */
+  /** Of what only grows, from 0 when the process starts. */
+  counter<L extends string = never>(init: MetricInit<L>, read: Readings<L>): void
   gauge<L extends string = never>(init: MetricInit<L>, read: Readings<L>): void
   /** The exposition, and its content type. */
   exposition(): Promise<{ readonly contentType: string; readonly text: string }>
@@ -40,13 +33,14 @@ export function createMetrics(): Metrics {
     registers: [registry]
   })
   return {
-    counter(init) {
-      const counter = new Counter(config(init))
-      return (labels: Labels, by = 1) => counter.inc({ ...labels }, by)
-    },
-    histogram(init) {
-      const histogram = new Histogram({ ...config(init), buckets: [...init.buckets] })
-      return (labels: Labels, value) => histogram.observe({ ...labels }, value)
+    counter(init, read) {
+      const counter: Counter = new Counter({
+        ...config(init),
+        collect() {
+          counter.reset()
+          for (const { labels, value } of read()) counter.inc({ ...labels }, value)
+        }
+      })
     },
     gauge(init, read) {
       const gauge: Gauge = new Gauge({

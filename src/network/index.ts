@@ -16,7 +16,7 @@ export {
 } from './errors.ts'
 export { createIdentity, type Identity } from './identity.ts'
 export { loadIdentity } from './identity-file.ts'
-export { freeListenAddresses } from './listen.ts'
+export { freeListenAddresses, presentListenAddresses } from './listen.ts'
 export {
   type CallOptions,
   createNetwork,
@@ -32,6 +32,7 @@ export {
   isPublicAddress,
   type PeerAddress,
   parseListenAddress,
+  parseDialAddress,
   parsePeerAddress,
   scopeOf
 } from './peer-address.ts'

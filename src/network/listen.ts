@@ -24,6 +24,14 @@ export async function freeListenAddresses(listen: readonly string[]): Promise<st
   return wanted.map(({ family, host, port }) => `/${family}/${host}/tcp/${chosen.get(port)}`)
 }
 
+/** Of the listen addresses those whose host this machine has: without IPv6 it has no `/ip6/::`. */
+export async function presentListenAddresses(listen: readonly string[]): Promise<string[]> {
+  const errors = await Promise.all(
+    listen.map(text => tryPort(multiaddr(parseListenAddress(text)).getComponents()[0]?.value ?? '', 0))
+  )
+  return listen.filter((_, i) => errors[i] !== 'EADDRNOTAVAIL' && errors[i] !== 'EAFNOSUPPORT')
+}
+
 async function freePort(hosts: readonly string[], first: number, used: ReadonlySet<number>): Promise<number> {
   const last = Math.min(first + PORT_ATTEMPTS, 65_535)
   for (let port = first; port <= last; port++) {

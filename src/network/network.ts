@@ -23,7 +23,7 @@ import { openError } from './libp2p-errors.ts'
 import { type Libp2pNode, createNode } from './libp2p-node.ts'
 import { freeListenAddresses } from './listen.ts'
 import { MuxedStream } from './muxed-stream.ts'
-import { byReach, parsePeerAddress } from './peer-address.ts'
+import { byReach, parseDialAddress, parsePeerAddress } from './peer-address.ts'
 import type { PeerStream } from './peer-stream.ts'
 import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
@@ -80,6 +80,13 @@ export interface Network {
   addresses(): string[]
   /** Answers streams of a protocol. The handler sets the stream's callbacks before it returns. */
   handle(protocol: string, handler: StreamHandler): Promise<void>
+  /**
+   * The address with the id of the peer that answers there: whoever that is, it is trusted to be the one that was meant.
+   *
+   * @param address a TCP multiaddr; one that ends in `/p2p/<peer id>` comes back at once
+   * @throws UsageError, PeerUnreachableError, CancelledError
+   */
+  resolve(address: string, options?: CallOptions): Promise<string>
   /** Makes sure of a connection and returns the peer's id. @throws PeerUnreachableError */
   connect(target: PeerTarget, options?: CallOptions): Promise<string>
   /**
@@ -203,6 +210,13 @@ class Libp2pNetwork implements Network {
       maxInboundStreams: MAX_STREAMS_PER_PROTOCOL,
       maxOutboundStreams: MAX_STREAMS_PER_PROTOCOL
     })
+  }
+
+  async resolve(address: string, options: CallOptions = {}): Promise<string> {
+    const { address: known, peerId } = parseDialAddress(address)
+    if (peerId !== undefined) return known
+    using lease = await this.#components.pool.acquire(known, [known], options)
+    return withPeerId(known, lease.connection.remotePeer.toString())
   }
 
   async connect(target: PeerTarget, options: CallOptions = {}): Promise<string> {

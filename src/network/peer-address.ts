@@ -21,15 +21,28 @@ const example = '/ip4/192.0.2.7/tcp/31226/p2p/12D3KooW...'
  * @throws UsageError with the value
  */
 export function parsePeerAddress(text: string): PeerAddress {
+  const { peerId, address } = parseDialAddress(text)
+  if (peerId === undefined) {
+    throw new UsageError(`peer address "${text}" does not end in /p2p/<peer id>: give it as ${example}`)
+  }
+  return { peerId, address }
+}
+
+/**
+ * Parses what can be dialled: a TCP multiaddr, with or without the id of the peer that should answer there.
+ *
+ * @throws UsageError with the value
+ */
+export function parseDialAddress(text: string): { readonly peerId: string | undefined; readonly address: string } {
   const components = componentsOf(text)
-  const peer = components.at(-1)
-  if (peer?.name !== 'p2p' || peer.value === undefined || !isPeerId(peer.value)) {
+  const peer = components.find(({ name }) => name === 'p2p')
+  if (peer !== undefined && (peer !== components.at(-1) || peer.value === undefined || !isPeerId(peer.value))) {
     throw new UsageError(`peer address "${text}" does not end in /p2p/<peer id>: give it as ${example}`)
   }
   if (!isTcp(components)) {
     throw new UsageError(`peer address "${text}" is not a TCP address: give it as ${example}`)
   }
-  return { peerId: peer.value, address: multiaddr(text).toString() }
+  return { peerId: peer?.value, address: multiaddr(text).toString() }
 }
 
 /**

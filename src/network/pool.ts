@@ -48,6 +48,8 @@ export class ConnectionPool {
   readonly #init: PoolInit
   readonly #policy: PoolPolicy
   readonly #connections = new Map<string, Connection>()
+  /** Closed as idle, and not gone yet. */
+  readonly #idle = new Set<string>()
   readonly #dials = new Map<string, Dial>()
   #cancelTick: () => void = () => undefined
   #closed = false
@@ -170,7 +172,7 @@ export class ConnectionPool {
     const { counters } = this.#components
     if (!this.#connections.delete(event.detail.id)) return
     counters.connectionsOpen--
-    counters.connectionsEnded++
+    if (!this.#idle.delete(event.detail.id)) counters.connectionsEnded++
     this.#policy.closed(event.detail.id)
     this.#armTick()
   }
@@ -214,6 +216,7 @@ export class ConnectionPool {
       return
     }
     counters.connectionsIdleClosed++
+    this.#idle.add(connection.id)
     logger.debug({ peer: connection.remotePeer.toString() }, 'idle connection closed')
     void closeConnection(connection)
   }

@@ -10,11 +10,16 @@ import {
 import { openModel } from '../model/index.ts'
 import { createIdentity, createNetwork } from '../network/index.ts'
 import type { VerifyPolicyName } from '../wire/index.ts'
+import type { SwarmOptions } from './serve-options.ts'
+import { swarmInit } from './swarm.ts'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends SwarmOptions {
   /** The model's folder: its configuration, tokenizer, embedding and head are used here. */
   readonly model: string
-  /** Servers' multiaddrs in any order; those that are not needed are spares. */
+  /**
+   * Servers' multiaddrs in any order; those that are not needed are spares. One without a peer id at its end trusts whoever
+   * answers there.
+   */
   readonly peers: readonly string[]
   /** How hidden states travel, unless a generation says otherwise. @default 'push' */
   readonly route?: RouteName
@@ -55,8 +60,9 @@ export interface Connection {
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { logger = silentLogger, signal, threads, timeouts = {}, peers, route, verify } = options
+  const swarm = await swarmInit(options)
   const [model, identity] = await Promise.all([openModel(options.model), createIdentity()])
-  const network = await createNetwork({ identity, logger })
+  const network = await createNetwork({ ...swarm, identity, logger })
   try {
     const client = await connectClient(
       { network, model, logger },

@@ -15,3 +15,11 @@ export class BlocksError extends AndthenError {
     super('BLOCKS', message, options)
   }
 }
+
+/** A module of session hooks that is of no use; `details.file` names it. */
+export class HooksError extends AndthenError {
+  override readonly name = 'HooksError'
+  constructor(file: string, problem: string, options: ErrorOptions = {}) {
+    super('HOOKS', `the hooks module ${file} ${problem}`, { ...options, details: { file, ...options.details } })
+  }
+}

@@ -1,5 +1,5 @@
 export { connect, type ConnectOptions, type Connection, type GenerateOptions } from './connect.ts'
-export { BlocksError, MemoryError } from './errors.ts'
+export { BlocksError, HooksError, MemoryError } from './errors.ts'
 export { planServe, type ServePlan } from './plan.ts'
 export { serve, type ServerNode } from './serve.ts'
-export type { ReadyInfo, ServeOptions } from './serve-options.ts'
+export type { ReadyInfo, ServeOptions, SwarmOptions } from './serve-options.ts'

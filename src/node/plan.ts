@@ -1,4 +1,4 @@
-import { availableParallelism, freemem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
 import { BlocksError, MemoryError } from './errors.ts'
 import type { ServeOptions } from './serve-options.ts'
@@ -16,9 +16,13 @@ export interface ServePlan {
   readonly threads: number
   readonly maxLength: number
   readonly maxSessions: number
+  /** Of them, those that have a row of the KV cache at a time. */
+  readonly slots: number
   readonly memoryBytes: {
     readonly weights: number
     readonly kv: number
+    /** For parked sessions. */
+    readonly parking: number
     readonly base: number
     readonly needed: number
     /** `memory`, or what is free. */
@@ -50,12 +54,14 @@ export function planFor(model: Model, options: ServeOptions): ServePlan {
     )
   const maxLength = Math.min(options.maxLength ?? DEFAULT_MAX_LENGTH, spec.maxLength)
   const maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS
-  const available = options.memory ?? freemem()
+  const slots = options.slots ?? maxSessions
+  const parking = options.parkMemory ?? 0
+  const available = options.memory ?? process.availableMemory()
   const bytesOf = (to: number): { weights: number; kv: number; needed: number } => {
     const span = { from: range.from, to }
     const weights = spanBytes(model, span)
-    const kv = kvBytesPerToken(spec, span) * (maxLength + 1) * maxSessions
-    return { weights, kv, needed: BASE_BYTES + weights + kv }
+    const kv = kvBytesPerToken(spec, span) * (maxLength + 1) * slots
+    return { weights, kv, needed: BASE_BYTES + weights + kv + parking }
   }
   let fit = range.to
   while (fit > range.from && bytesOf(fit).needed > available) fit--
@@ -66,7 +72,8 @@ export function planFor(model: Model, options: ServeOptions): ServePlan {
     threads: options.threads ?? availableParallelism(),
     maxLength,
     maxSessions,
-    memoryBytes: { ...bytesOf(range.to), base: BASE_BYTES, available },
+    slots,
+    memoryBytes: { ...bytesOf(range.to), parking, base: BASE_BYTES, available },
     fits: fit === range.to,
     largestFit: fit > range.from ? [range.from, fit] : null
   }
@@ -82,7 +89,7 @@ export function demandFit(plan: ServePlan): void {
       ? 'not even one block does: serve fewer sessions (--max-sessions) or shorter ones (--max-length)'
       : `blocks ${plan.largestFit.join('-')} do`
   throw new MemoryError(
-    `blocks ${from}-${to} with ${plan.maxSessions} sessions of ${plan.maxLength} tokens need ${mebibytes(needed)}, of which ${mebibytes(available)} may be used; ${instead}`,
+    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${mebibytes(needed)}, of which ${mebibytes(available)} may be used; ${instead}`,
     { details: { ...plan.memoryBytes, largestFit: plan.largestFit } }
   )
 }

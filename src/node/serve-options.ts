@@ -1,30 +1,17 @@
 import type { Logger } from '../base/index.ts'
+import type { SessionHooks } from '../session/index.ts'
 
-export interface ServeOptions {
+export interface ServeOptions extends ServeLimits, ServeNetworkOptions, ServeSessionOptions {
   /** The model's folder. */
   readonly model: string
   /** Half open: `{ from: 0, to: 4 }` is blocks 0 to 3. @default 'all' */
   readonly blocks?: 'all' | { readonly from: number; readonly to: number }
-  /** TCP multiaddrs; a taken port is replaced by the next free one. @default port 31226 on all IPv4 and IPv6 addresses */
-  readonly listen?: readonly string[]
-  /** Addresses that others are told instead of those listened on. @default [] */
-  readonly announce?: readonly string[]
   /** Where identities are kept. @default ~/.andthen */
   readonly dataDir?: string
-  /** File of the node's private key. @default `<dataDir>/identity-PORT.key`; with port 0 a fresh key in memory */
-  readonly identity?: string
   /** @default 'auto' */
   readonly device?: 'auto' | 'cpu'
   /** @default 'auto' */
   readonly weights?: 'auto' | 'f32'
-  /** Threads that compute. @default one a core */
-  readonly threads?: number
-  /** Tokens of one session at most. @default the model's, at most 4096 */
-  readonly maxLength?: number
-  /** Sessions at a time. @default 8 */
-  readonly maxSessions?: number
-  /** Bytes of memory to use at most. @default what is free */
-  readonly memory?: number
   /** Where metrics, health and sessions are shown. @default 127.0.0.1 on a free port */
   readonly admin?: { readonly host: string; readonly port: number } | 'off'
   /** Its content is wanted from those who ask there. */
@@ -35,7 +22,70 @@ export interface ServeOptions {
   readonly logger?: Logger
   /** Cancels loading. */
   readonly signal?: AbortSignal
-  readonly onProgress?: (progress: { readonly loadedBytes: number; readonly totalBytes: number }) => void
+}
+
+/** What a node may use. */
+export interface ServeLimits {
+  /** Threads that compute. @default one a core */
+  readonly threads?: number
+  /** Tokens of one session at most. @default the model's, at most 4096 */
+  readonly maxLength?: number
+  /** Sessions at a time, those that are parked included. @default 8 */
+  readonly maxSessions?: number
+  /** Sessions that have a row of the KV cache at a time; fewer than `maxSessions` needs parking. @default maxSessions */
+  readonly slots?: number
+  /** Bytes of memory to use at most. @default what is free */
+  readonly memory?: number
+  /** Bytes of memory for parked sessions' KV cache. @default 0 */
+  readonly parkMemory?: number
+}
+
+/** Where a node is reached, and by whom. */
+export interface ServeNetworkOptions extends SwarmOptions {
+  /** TCP multiaddrs; a taken port is replaced by the next free one. @default port 31226 on all IPv4 and IPv6 addresses */
+  readonly listen?: readonly string[]
+  /** Addresses that others are told instead of those listened on. @default [] */
+  readonly announce?: readonly string[]
+  /** File of the node's private key. @default `<dataDir>/identity-PORT.key`; with port 0 a fresh key in memory */
+  readonly identity?: string
+  /** Connections at once, both ways. @default 512 */
+  readonly maxConnections?: number
+  /** Peer ids and address ranges: only these may connect. Peers allowed by id may claim a priority. @default everybody */
+  readonly allow?: readonly string[]
+  /** Peer ids and address ranges that may not connect. @default nobody */
+  readonly deny?: readonly string[]
+}
+
+/** Which swarm a node or client belongs to, and how long it keeps connections. */
+export interface SwarmOptions {
+  /** File with the key of a private swarm, in go-libp2p's format. @default a public swarm */
+  readonly swarmKey?: string
+  /** Start in no swarm but a private one. @default false */
+  readonly forcePrivate?: boolean
+  /** How long a connection that nothing uses stays open, ms; 0 is for ever. @default 30 s */
+  readonly connectionIdleTimeoutMs?: number
+}
+
+/** How sessions share a node. */
+export interface ServeSessionOptions {
+  /** Which sessions' tokens run together: `direct` in neighbouring rows, `oldest` those that wait longest. @default 'direct' */
+  readonly batching?: 'direct' | 'oldest'
+  /** How long a token may wait for those of other sessions, ms. @default 1 ms */
+  readonly queueDelayMs?: number
+  /** Sessions without activity for so long end (IDLE), ms; 0 is never. @default 10 minutes */
+  readonly idleTimeoutMs?: number
+  /** How long after its connection is lost a client may resume, ms. @default 10 s */
+  readonly graceMs?: number
+  /** Sessions that may wait for a row. @default 32 */
+  readonly backlog?: number
+  /** How long they may wait, ms. @default 30 s */
+  readonly backlogTimeoutMs?: number
+  /** What to call when a session starts and ends, or the path of a module that exports `onStart` or `onEvict`. @default none */
+  readonly hooks?: SessionHooks | string
+  /** Folder for the KV cache of parked sessions that memory has no room for; each node uses a folder of its own in it. @default none */
+  readonly parkDir?: string
+  /** Bytes in `parkDir` at most. @default 4 GiB */
+  readonly parkSize?: number
 }
 
 /** What a node tells when it serves, and at `/info`. */
@@ -55,6 +105,8 @@ export interface ReadyInfo {
   readonly threads: number
   readonly maxLength: number
   readonly maxSessions: number
+  /** Sessions that have a row of the KV cache at a time; the others are parked. */
+  readonly slots: number
   readonly memoryBytes: { readonly weights: number; readonly kv: number }
   readonly reachable: 'unknown'
   readonly admin: string | null

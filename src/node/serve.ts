@@ -1,18 +1,24 @@
 import { readFile } from 'node:fs/promises'
-import { type Logger, silentLogger, systemClock, UsageError, version } from '../base/index.ts'
-import { type Admin, createAdmin, createMetrics } from '../gateway/index.ts'
-import { createLedger, createSpanLane, InferenceServer, type Ledger, serveInfo } from '../inference/index.ts'
+import { type Logger, silentLogger, systemClock, toAndthenError, UsageError } from '../base/index.ts'
+import { type Admin, type AdminSources, createAdmin, createMetrics } from '../gateway/index.ts'
+import {
+  createLedger,
+  createSpanLane,
+  InferenceServer,
+  type InferenceServerComponents,
+  serveInfo
+} from '../inference/index.ts'
 import { buildSpanGraph, kvBytesPerToken, type Model, openModel } from '../model/index.ts'
-import { createNetwork, freeListenAddresses, type Network, verifySignature } from '../network/index.ts'
+import { verifySignature } from '../network/index.ts'
 import { loadSpan, type SpanRunner } from '../runtime/index.ts'
-import { direct } from '../session/index.ts'
-import { Codec, createDigester, INFERENCE_PROTOCOL, type Info } from '../wire/index.ts'
-import { nodeIdentity } from './identity.ts'
+import { createDigester } from '../wire/index.ts'
 import { demandFit, planFor, type ServePlan } from './plan.ts'
+import { readyInfo, shownLedger, wireInfo } from './serve-info.ts'
 import { registerMetrics } from './serve-metrics.ts'
+import { knowsItsClients, startNetwork } from './serve-network.ts'
 import type { ReadyInfo, ServeOptions } from './serve-options.ts'
+import { batchingPolicy, checkParking, openParking, sessionHooks, tableInit } from './serve-sessions.ts'
 
-const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226']
 const DEFAULT_DRAIN_MS = 30_000
 /** Steps and bytes of one owner under way at once: a long prompt's pieces, at most so much memory. */
 const CREDIT = { steps: 16, bytes: 16 * 1024 * 1024 }
@@ -30,116 +36,118 @@ export interface ServerNode {
 /**
  * Serves a span of a model's blocks until `close`.
  *
- * 1. open the model, check the range and the memory that it takes
+ * 1. open the model, check the range and the memory that it takes, and whatever else may be wrong
  * 2. load the span, 3. start the network, 4. answer
  *
- * @throws ModelFileError, BlocksError, MemoryError, RuntimeLoadError, ListenError, IdentityError, UsageError
+ * @throws ModelFileError, BlocksError, MemoryError, HooksError, RuntimeLoadError, ListenError, IdentityError, UsageError
  */
 export async function serve(options: ServeOptions): Promise<ServerNode> {
   const logger = options.logger ?? silentLogger
   const model = await openModel(options.model)
   const plan = planFor(model, options)
   demandFit(plan)
-  const modelDigest = await model.digest()
+  checkParking(options, plan)
+  const hooks = await sessionHooks(options)
   const token = await readToken(options.adminTokenFile)
-  const runner = await loadRunner(model, plan, options, logger)
+  const modelDigest = await model.digest()
+  const taken: Taken = []
+  const close = async (): Promise<void> => {
+    for (const giveBack of taken.splice(0).reverse()) await giveBack()
+  }
   try {
-    const listen = await freeListenAddresses(options.listen ?? DEFAULT_LISTEN)
-    reportMovedPorts(options.listen ?? DEFAULT_LISTEN, listen, logger)
-    const identity = await nodeIdentity(options, listen)
-    const network = await createNetwork({ identity, listen, announce: options.announce ?? [], logger })
-    return await answer({ model, modelDigest, plan, runner, network, sign: identity.sign, logger }, options, token)
+    const runner = await loadRunner(model, plan, options, logger)
+    taken.push(() => runner.close())
+    const lane = createSpanLane({ clock: systemClock, runner }, { policy: batchingPolicy(options, plan.slots) })
+    taken.push(() => lane.close())
+    const { network, identity } = await startNetwork(options, logger)
+    taken.push(() => network.close())
+    const parking = await openParking(options, network.peerId)
+    const components = { runner, lane, network, logger, sign: identity.sign, clock: systemClock, hooks, parking }
+    const answering = await answer({ model, modelDigest, plan, token }, components, options, taken)
+    return { ...answering, close }
   } catch (error) {
-    await runner.close()
+    await close()
     throw error
   }
 }
 
-async function loadRunner(model: Model, plan: ServePlan, options: ServeOptions, logger: Logger): Promise<SpanRunner> {
+/** How to give back what was taken, the last first. */
+type Taken = (() => Promise<void>)[]
+
+interface About {
+  readonly model: Model
+  readonly modelDigest: Uint8Array
+  readonly plan: ServePlan
+  readonly token: string | undefined
+}
+
+type Components = Pick<
+  InferenceServerComponents,
+  'runner' | 'lane' | 'network' | 'logger' | 'sign' | 'clock' | 'hooks' | 'parking'
+>
+
+async function answer(
+  { model, modelDigest, plan, token }: About,
+  components: Components,
+  options: ServeOptions,
+  taken: Taken
+): Promise<Omit<ServerNode, 'close'>> {
+  const { runner, network, logger } = components
+  const { hiddenSize } = runner
   const [from, to] = plan.blocks
-  const totalBytes = plan.memoryBytes.weights
-  options.onProgress?.({ loadedBytes: 0, totalBytes })
+  const ledger = createLedger()
+  const server = new InferenceServer(
+    {
+      ...components,
+      facts: { peerId: network.peerId, modelDigest, from, to, hiddenSize, maxLength: plan.maxLength },
+      limits: { maxTentative: MAX_TENTATIVE, creditSteps: CREDIT.steps, creditBytes: creditBytes(hiddenSize) },
+      digest: createDigester({ modelDigest, hiddenSize }),
+      verify: verifySignature,
+      ledger
+    },
+    {
+      ...tableInit(options, plan),
+      kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }),
+      trustPriorities: knowsItsClients(options)
+    }
+  )
+  taken.push(() => server.close())
+  const sources = { model, modelDigest, plan, runner, network }
+  let draining = false
+  await serveInfo({ network, logger }, () => wireInfo(sources, server, draining))
+  await server.start()
+  const metrics = createMetrics()
+  registerMetrics(metrics, { server, network, ledger, memoryBytes: runner.memoryBytes, draining: () => draining })
+  const admin: Admin | undefined = await startAdmin(options, token, logger, {
+    ready: () => !draining,
+    info: () => ({ ...readyInfo(sources, admin?.address ?? null), ledger: shownLedger(ledger) }),
+    sessions: () => server.sessions(),
+    deleteSession: id => server.endSession(id),
+    metrics
+  })
+  taken.push(async () => {
+    draining = true
+    await admin?.close()
+  })
+  return {
+    info: readyInfo(sources, admin?.address ?? null),
+    async drain() {
+      draining = true
+      await server.drain({ timeoutMs: options.drainTimeoutMs ?? DEFAULT_DRAIN_MS })
+    }
+  }
+}
+
+function loadRunner(model: Model, plan: ServePlan, options: ServeOptions, logger: Logger): Promise<SpanRunner> {
+  const [from, to] = plan.blocks
   const graph = buildSpanGraph(model, { from, to }, { maxLength: plan.maxLength })
-  const runner = await loadSpan(graph, {
-    slots: plan.maxSessions,
+  return loadSpan(graph, {
+    slots: plan.slots,
     maxLength: plan.maxLength,
     threads: plan.threads,
     logger,
     ...(options.signal === undefined ? {} : { signal: options.signal })
   })
-  options.onProgress?.({ loadedBytes: totalBytes, totalBytes })
-  return runner
-}
-
-interface Parts {
-  readonly model: Model
-  readonly modelDigest: Uint8Array
-  readonly plan: ServePlan
-  readonly runner: SpanRunner
-  readonly network: Network
-  readonly sign: (bytes: Uint8Array) => Uint8Array
-  readonly logger: Logger
-}
-
-async function answer(parts: Parts, options: ServeOptions, token: string | undefined): Promise<ServerNode> {
-  const { model, modelDigest, plan, runner, network, sign, logger } = parts
-  const [from, to] = plan.blocks
-  const { hiddenSize } = runner
-  const clock = systemClock
-  const ledger = createLedger()
-  const lane = createSpanLane({ clock, runner }, { policy: direct() })
-  const server = new InferenceServer(
-    {
-      facts: { peerId: network.peerId, modelDigest, from, to, hiddenSize, maxLength: plan.maxLength },
-      limits: { maxTentative: MAX_TENTATIVE, creditSteps: CREDIT.steps, creditBytes: creditBytes(hiddenSize) },
-      digest: createDigester({ modelDigest, hiddenSize }),
-      verify: verifySignature,
-      runner,
-      lane,
-      sign,
-      clock,
-      logger,
-      ledger,
-      network
-    },
-    { kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }), maxSessions: plan.maxSessions }
-  )
-  let draining = false
-  let admin: Admin | undefined
-  const info = (): ReadyInfo => readyInfo(parts, admin?.address ?? null)
-  const metrics = createMetrics()
-  registerMetrics(metrics, { server, network, ledger })
-  await serveInfo({ network, logger }, () => wireInfo(info(), server, draining, modelDigest, hiddenSize))
-  await server.start()
-  const close = async (): Promise<void> => {
-    draining = true
-    await admin?.close()
-    await server.close()
-    await network.close()
-    await lane.close()
-    await runner.close()
-  }
-  try {
-    admin = await startAdmin(options, token, logger, {
-      ready: () => !draining,
-      info: () => ({ ...info(), ledger: shownLedger(ledger) }),
-      sessions: () => server.sessions(),
-      deleteSession: id => server.endSession(id),
-      metrics
-    })
-  } catch (error) {
-    await server.close()
-    await network.close()
-    throw error
-  }
-  return {
-    info: info(),
-    async drain() {
-      draining = true
-      await server.drain({ timeoutMs: options.drainTimeoutMs ?? DEFAULT_DRAIN_MS })
-    },
-    close
-  }
 }
 
 /** A session's tensors under way: room for at least 8 tokens of the widest models. */
@@ -151,7 +159,7 @@ async function startAdmin(
   options: ServeOptions,
   token: string | undefined,
   logger: Logger,
-  sources: Parameters<typeof createAdmin>[1]
+  sources: AdminSources
 ): Promise<Admin | undefined> {
   const where = options.admin ?? { host: '127.0.0.1', port: 0 }
   if (where === 'off') return undefined
@@ -160,72 +168,9 @@ async function startAdmin(
 
 async function readToken(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
-  const token = (await readFile(file, 'utf8')).trim()
-  if (token === '') throw new UsageError(`the admin token file ${file} is empty`)
-  return token
-}
-
-function reportMovedPorts(wanted: readonly string[], listen: readonly string[], logger: Logger): void {
-  for (const [i, address] of listen.entries())
-    if (address !== wanted[i])
-      logger.warn({ wanted: wanted[i], listening: address }, 'port taken, listening on the next')
-}
-
-function readyInfo({ model, modelDigest, plan, runner, network }: Parts, admin: string | null): ReadyInfo {
-  return {
-    event: 'ready',
-    peerId: network.peerId,
-    addresses: network.addresses(),
-    model: model.name,
-    modelDigest: Buffer.from(modelDigest).toString('hex'),
-    modelBlocks: plan.modelBlocks,
-    blocks: plan.blocks,
-    device: runner.runtime.device,
-    deviceReason: `ONNX Runtime ${runner.runtime.version} through its ${runner.runtime.binding} binding: ${runner.runtime.reason}`,
-    weights: 'f32',
-    threads: plan.threads,
-    maxLength: plan.maxLength,
-    maxSessions: plan.maxSessions,
-    memoryBytes: { weights: runner.memoryBytes.weights, kv: runner.memoryBytes.kv },
-    reachable: 'unknown',
-    admin,
-    pid: process.pid,
-    version,
-    protocol: INFERENCE_PROTOCOL
-  }
-}
-
-function wireInfo(
-  info: ReadyInfo,
-  server: InferenceServer,
-  draining: boolean,
-  modelDigest: Uint8Array,
-  hiddenSize: number
-): Info {
-  const [from, to] = info.blocks
-  return {
-    version: info.version,
-    protocol: info.protocol,
-    model: info.model,
-    modelDigest,
-    modelBlocks: info.modelBlocks,
-    from,
-    to,
-    hiddenSize,
-    maxLength: info.maxLength,
-    maxSessions: info.maxSessions,
-    sessions: server.sessions().length,
-    device: info.device,
-    weights: info.weights,
-    codecs: [Codec.f32],
-    addresses: [...info.addresses],
-    delegate: true,
-    delegateBytes: server.delegateBytes,
-    draining
-  }
-}
-
-function shownLedger(ledger: Ledger): object {
-  const { tokens, sessions, clients, bytesOut, mismatches, pushes, ignored } = ledger
-  return { tokens, sessions, clients: clients.size, bytesOut, mismatches, pushes, ignored: Object.fromEntries(ignored) }
+  const token = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new UsageError(`the admin token file ${file} cannot be read: ${toAndthenError(cause).message}`, { cause })
+  })
+  if (token.trim() === '') throw new UsageError(`the admin token file ${file} is empty`)
+  return token.trim()
 }

@@ -21,11 +21,11 @@ export interface SessionTableComponents {
   /** Cryptographically random bytes. */
   readonly random: (bytes: number) => Uint8Array
   /** @default none */
-  readonly hooks?: SessionHooks
+  readonly hooks?: SessionHooks | undefined
   /** @default none */
   readonly events?: SessionEvents
   /** Without it pressure can only evict. @default none */
-  readonly parking?: ParkingLot
+  readonly parking?: ParkingLot | undefined
 }
 
 export interface SessionTableInit {

@@ -10,7 +10,7 @@ export interface ResidencyComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly rows: Rows
-  readonly parking?: ParkingLot
+  readonly parking?: ParkingLot | undefined
   readonly counters: Counters
   /** The session has its row, with its state in it. */
   readonly resident: (entry: Entry) => void

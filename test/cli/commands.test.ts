@@ -40,7 +40,6 @@ describe('serve', () => {
     expect(options).toMatchObject({
       model: defaultModel,
       blocks: { from: 0, to: 4 },
-      listen: ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226'],
       announce: [],
       dataDir: expect.stringMatching(/\.andthen$/),
       device: 'auto',
@@ -50,7 +49,7 @@ describe('serve', () => {
       drainTimeoutMs: 30_000,
       dryRun: false
     })
-    expect(options).not.toHaveProperty('threads')
+    expect(Object.keys(options)).toHaveLength(10)
     expect(log).toEqual({ logLevel: 'info', logFormat: 'pretty' })
     expect(() => serveCommand.parse([], {})).toThrow('--blocks is missing')
   })
@@ -58,7 +57,10 @@ describe('serve', () => {
   it('reads every flag', () => {
     const line = `--blocks 4:8 --listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.2/tcp/0 --announce ${peer} --data-dir /d
       --identity /i --device cpu --weights f32 --threads 2 --max-length 100 --max-sessions 3 --memory 2GiB --admin off
-      --admin-token-file /t --drain-timeout 5s --dry-run --log-level debug --log-format json`
+      --admin-token-file /t --drain-timeout 5s --dry-run --slots 2 --park-memory 1GiB --park-dir /p --park-size 3GiB
+      --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
+      --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
+      --log-level debug --log-format json`
     const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
     expect(options).toEqual({
       model: defaultModel,
@@ -76,15 +78,41 @@ describe('serve', () => {
       admin: 'off',
       adminTokenFile: '/t',
       drainTimeoutMs: 5000,
-      dryRun: true
+      dryRun: true,
+      slots: 2,
+      parkMemory: 2 ** 30,
+      parkDir: '/p',
+      parkSize: 3 * 2 ** 30,
+      batching: 'oldest',
+      queueDelayMs: 2,
+      idleTimeoutMs: 0,
+      graceMs: 1000,
+      backlog: 0,
+      backlogTimeoutMs: 7000,
+      hooks: '/h.js',
+      connectionIdleTimeoutMs: 500,
+      maxConnections: 9,
+      swarmKey: '/s',
+      forcePrivate: true,
+      allow: ['10.0.0.0/8', 'p'],
+      deny: ['q']
     })
     expect(log).toEqual({ logLevel: 'debug', logFormat: 'json' })
   })
 
   it('is configured by its environment alone', () => {
-    const environment = { ANDTHEN_BLOCKS: 'all', ANDTHEN_LISTEN: `${peer},${peer}`, ANDTHEN_LOG_FORMAT: 'json' }
+    const environment = {
+      ANDTHEN_BLOCKS: 'all',
+      ANDTHEN_LISTEN: `${peer},${peer}`,
+      ANDTHEN_LOG_FORMAT: 'json',
+      ANDTHEN_CONNECTION_IDLE_TIMEOUT: '20',
+      ANDTHEN_FORCE_PRIVATE: '1'
+    }
     const { options, log } = serveCommand.parse([], environment)
-    expect(options).toMatchObject({ blocks: 'all', listen: [peer, peer] })
+    const swarm = { connectionIdleTimeoutMs: 20_000, forcePrivate: true }
+    expect(options).toMatchObject({ blocks: 'all', listen: [peer, peer], ...swarm })
+    const client = { ...environment, ANDTHEN_PEERS: peer, ANDTHEN_PROMPT: 'a', ANDTHEN_BLOCKS: '' }
+    expect(generateCommand.parse([], client).options.connect).toMatchObject(swarm)
     expect(log.logFormat).toBe('json')
   })
 })
@@ -152,7 +180,6 @@ describe('generate', () => {
 
   it('refuses what this version lacks', () => {
     expect(() => generateCommand.parse([...required, '--model', 'owner/name'], {})).toThrow(NotAvailableError)
-    expect(() => generateCommand.parse([...required, '--route', 'delegate'], {})).toThrow(NotAvailableError)
   })
 
   it('takes an empty prompt, and a dash for stdin, as they are', () => {

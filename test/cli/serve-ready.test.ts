@@ -17,6 +17,7 @@ const info: ReadyInfo = {
   threads: 2,
   maxLength: 512,
   maxSessions: 8,
+  slots: 8,
   memoryBytes: { weights: 3 * 2 ** 20, kv: 2 ** 30 },
   reachable: 'unknown',
   admin: 'http://127.0.0.1:1',

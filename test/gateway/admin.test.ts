@@ -67,7 +67,7 @@ describe('what it tells', () => {
 
   it('gives metrics in the Prometheus text format', async () => {
     const metrics = createMetrics()
-    metrics.counter({ name: 'tokens_total', help: 'Tokens.' })({}, 5)
+    metrics.counter({ name: 'tokens_total', help: 'Tokens.' }, () => [{ labels: {}, value: 5 }])
     const answer = await ask(await start({ metrics }), '/metrics')
     expect(answer.type).toMatch(/^text\/plain; version=0\.0\.4/)
     expect(answer.body).toContain('andthen_tokens_total 5')

@@ -4,27 +4,22 @@ import { createMetrics } from '../../src/gateway/index.ts'
 const lines = async (metrics: ReturnType<typeof createMetrics>, name: string) =>
   (await metrics.exposition()).text.split('\n').filter(line => line.startsWith(name))
 
-it('counts by label', async () => {
+it('reads counters when scraped, and calls them so', async () => {
   const metrics = createMetrics()
-  const evicted = metrics.counter({ name: 'evictions_total', help: 'Sessions ended.', labels: ['reason'] })
-  evicted({ reason: 'IDLE' })
-  evicted({ reason: 'IDLE' }, 2)
-  evicted({ reason: 'END' })
+  let idle = 3
+  metrics.counter({ name: 'evictions_total', help: 'Sessions ended.', labels: ['reason'] }, () => [
+    { labels: { reason: 'IDLE' }, value: idle },
+    { labels: { reason: 'END' }, value: 1 }
+  ])
   expect(await lines(metrics, 'andthen_evictions_total')).toEqual([
     'andthen_evictions_total{reason="IDLE"} 3',
     'andthen_evictions_total{reason="END"} 1'
   ])
-})
-
-it('sorts observations into buckets', async () => {
-  const metrics = createMetrics()
-  const observe = metrics.histogram({ name: 'step_seconds', help: 'Steps.', buckets: [0.01, 0.1] })
-  for (const seconds of [0.005, 0.05, 5]) observe({}, seconds)
-  expect(await lines(metrics, 'andthen_step_seconds_bucket')).toEqual([
-    'andthen_step_seconds_bucket{le="0.01"} 1',
-    'andthen_step_seconds_bucket{le="0.1"} 2',
-    'andthen_step_seconds_bucket{le="+Inf"} 3'
+  idle = 5
+  expect(await lines(metrics, 'andthen_evictions_total{reason="IDLE"}')).toEqual([
+    'andthen_evictions_total{reason="IDLE"} 5'
   ])
+  expect((await metrics.exposition()).text).toContain('# TYPE andthen_evictions_total counter\n')
 })
 
 it('reads gauges when scraped, and forgets labels that are gone', async () => {
@@ -38,8 +33,11 @@ it('reads gauges when scraped, and forgets labels that are gone', async () => {
 
 it('keeps registries apart, so that one process can run several nodes', async () => {
   const [one, other] = [createMetrics(), createMetrics()]
-  one.counter({ name: 'tokens_total', help: 'Tokens.' })({}, 1)
-  other.counter({ name: 'tokens_total', help: 'Tokens.' })({}, 2)
+  for (const [metrics, value] of [
+    [one, 1],
+    [other, 2]
+  ] as const)
+    metrics.counter({ name: 'tokens_total', help: 'Tokens.' }, () => [{ labels: {}, value }])
   expect(await lines(one, 'andthen_tokens_total')).toEqual(['andthen_tokens_total 1'])
 })
 

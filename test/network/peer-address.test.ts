@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createIdentity, parseListenAddress, parsePeerAddress, scopeOf } from '../../src/network/index.ts'
+import {
+  createIdentity,
+  parseDialAddress,
+  parseListenAddress,
+  parsePeerAddress,
+  scopeOf
+} from '../../src/network/index.ts'
 import { byReach } from '../../src/network/peer-address.ts'
 
 const { peerId } = await createIdentity()
@@ -32,6 +38,19 @@ describe('parsePeerAddress', () => {
       })
     )
   })
+})
+
+describe('parseDialAddress', () => {
+  it('takes addresses with and without a peer id', () => {
+    const place = '/dns4/node-a/tcp/31226'
+    expect(parseDialAddress(place)).toEqual({ peerId: undefined, address: place })
+    expect(parseDialAddress(`${place}/p2p/${peerId}`)).toEqual({ peerId, address: `${place}/p2p/${peerId}` })
+  })
+
+  it.each(['/dns4/node-a', '/ip4/127.0.0.1/udp/1', '/ip4/127.0.0.1/tcp/1/p2p/nobody', `/p2p/${peerId}`, 'node-a:1'])(
+    'refuses %s',
+    text => expect(() => parseDialAddress(text)).toThrow(usage(text))
+  )
 })
 
 describe('parseListenAddress', () => {

@@ -39,9 +39,9 @@ const DELEGATE_BYTES = 1024 ** 3
 export interface InferenceServerComponents extends ServerComponents {
   readonly network: Network
   /** @default none */
-  readonly hooks?: SessionHooks
+  readonly hooks?: SessionHooks | undefined
   /** Where sessions wait whose row another one needs. @default none */
-  readonly parking?: ParkingLot
+  readonly parking?: ParkingLot | undefined
 }
 
 export interface InferenceServerInit extends Omit<SessionTableInit, 'slots'> {

@@ -1,0 +1,72 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { UsageError } from '../base/index.ts'
+import type { ServeOptions } from '../node/index.ts'
+import { parseBlocks } from './block-range.ts'
+import { choice, parseDevice, parseWeights } from './choices.ts'
+import { type FlagValues, list, present, toggle, value } from './flags.ts'
+import { parseAdmin } from './host-port.ts'
+import { defaultModel, parseModel } from './model-folder.ts'
+import { parseMultiaddr } from './multiaddr.ts'
+import { parseCount, parseDuration, parseSize } from './quantities.ts'
+import { parsePath, swarmFlags, swarmOptions } from './swarm-flags.ts'
+
+const defaultDrainMs = 30_000
+
+export const serveFlags = {
+  blocks: value('A-B', 'blocks to serve, half open: 0-4 is blocks 0 to 3; or all', parseBlocks),
+  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare'),
+  listen: list('MULTIADDR', 'where to listen', parseMultiaddr, '/ip4/0.0.0.0/tcp/31226, /ip6/::/tcp/31226'),
+  announce: list('MULTIADDR', 'what others are told to dial', parseMultiaddr, 'where it listens'),
+  allow: list('PEER|RANGE', 'only these peer ids or address ranges may connect', text => text, 'everybody'),
+  deny: list('PEER|RANGE', 'peer ids or address ranges that may not connect', text => text, 'nobody'),
+  maxConnections: value('N', 'connections at once', parseCount(1), '512'),
+  ...swarmFlags,
+  dataDir: value('DIR', 'where the identity and caches are kept', parsePath, '~/.andthen'),
+  identity: value('FILE', 'private key of this node', parsePath, '<data-dir>/identity-PORT.key'),
+  device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto'),
+  weights: value('TYPE', 'auto, f32, bf16, f16, int8 or int4', parseWeights, 'auto, which never quantizes'),
+  threads: value('N', 'threads that compute', parseCount(1), 'one a core'),
+  maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
+  maxSessions: value('N', 'sessions at a time', parseCount(1), '8'),
+  slots: value('N', 'of them, those that have KV cache at a time; the others are parked', parseCount(1), 'all'),
+  memory: value('SIZE', 'memory to use at most, such as 4GiB', parseSize, 'what is free'),
+  parkMemory: value('SIZE', 'memory for the KV cache of parked sessions', parseSize, '0'),
+  parkDir: value('DIR', 'folder for the KV cache of parked sessions that has no room in memory', parsePath, 'none'),
+  parkSize: value('SIZE', 'most that goes into --park-dir', parseSize, '4GiB'),
+  batching: value('POLICY', 'direct or oldest', choice('batching', ['direct', 'oldest']), 'direct'),
+  queueDelay: value('DURATION', 'how long a token may wait for those of other sessions', parseDuration, '1ms'),
+  idleTimeout: value('DURATION', 'a session without activity for so long ends; 0 is never', parseDuration, '10m'),
+  grace: value('DURATION', 'how long a client that lost its connection may resume', parseDuration, '10s'),
+  backlog: value('N', 'sessions that may wait for others to end', parseCount(0), '32'),
+  backlogTimeout: value('DURATION', 'how long they may wait', parseDuration, '30s'),
+  hooks: value('FILE', 'module that exports onStart or onEvict, called for each session', parsePath, 'none'),
+  admin: value('HOST:PORT|off', 'where metrics, health and sessions are shown', parseAdmin, '127.0.0.1:0'),
+  adminTokenFile: value('FILE', 'token wanted from those who ask there', parsePath),
+  drainTimeout: value('DURATION', 'how long sessions may go on after the first SIGTERM', parseDuration, '30s'),
+  dryRun: toggle('tell as JSON what memory this needs and whether it fits, and serve nothing')
+}
+
+export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions & { readonly dryRun: boolean } {
+  if (given.blocks === undefined) throw new UsageError('--blocks is missing: give a range such as 0-4, or all')
+  const { listen, identity, allow, deny, maxConnections } = given
+  const { threads, maxLength, slots, memory, parkMemory, parkDir, parkSize } = given
+  const { batching, queueDelay: queueDelayMs, idleTimeout: idleTimeoutMs, grace: graceMs } = given
+  const { backlog, backlogTimeout: backlogTimeoutMs, hooks, adminTokenFile } = given
+  return {
+    model: given.model ?? defaultModel,
+    blocks: given.blocks,
+    announce: given.announce ?? [],
+    dataDir: given.dataDir ?? join(homedir(), '.andthen'),
+    device: given.device ?? 'auto',
+    weights: given.weights ?? 'auto',
+    maxSessions: given.maxSessions ?? 8,
+    admin: given.admin ?? { host: '127.0.0.1', port: 0 },
+    drainTimeoutMs: given.drainTimeout ?? defaultDrainMs,
+    dryRun: given.dryRun ?? false,
+    ...swarmOptions(given),
+    ...present({ listen, identity, allow, deny, maxConnections }),
+    ...present({ threads, maxLength, slots, memory, parkMemory, parkDir, parkSize }),
+    ...present({ batching, queueDelayMs, idleTimeoutMs, graceMs, backlog, backlogTimeoutMs, hooks, adminTokenFile })
+  }
+}

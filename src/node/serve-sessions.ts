@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import { UsageError } from '../base/index.ts'
+import {
+  type BatchingPolicy,
+  direct,
+  HostParking,
+  oldest,
+  type ParkingLot,
+  type SessionHooks,
+  type SessionTableInit
+} from '../session/index.ts'
+import { loadHooks } from './hooks.ts'
+import type { ServePlan } from './plan.ts'
+import type { ServeOptions, ServeSessionOptions } from './serve-options.ts'
+
+const GiB = 1024 ** 3
+const second = 1000
+const DEFAULT_PARK_BYTES = 4 * GiB
+const DEFAULT_BACKLOG = 32
+const DEFAULT_BACKLOG_MS = 30 * second
+
+/** How sessions are kept on this node; what is not given has the session table's own default. */
+export function tableInit(options: ServeSessionOptions, plan: ServePlan): Omit<SessionTableInit, 'slots'> {
+  const { idleTimeoutMs, graceMs, backlog, backlogTimeoutMs } = options
+  return {
+    maxSessions: plan.maxSessions,
+    backlog: { limit: backlog ?? DEFAULT_BACKLOG, deadlineMs: backlogTimeoutMs ?? DEFAULT_BACKLOG_MS },
+    ...(idleTimeoutMs !== undefined && { idleLimitMs: idleTimeoutMs }),
+    ...(graceMs !== undefined && { graceMs })
+  }
+}
+
+export function batchingPolicy(
+  { batching = 'direct', queueDelayMs }: ServeSessionOptions,
+  slots: number
+): BatchingPolicy {
+  const delay = queueDelayMs === undefined ? {} : { queueDelayMs }
+  return batching === 'direct' ? direct(delay) : oldest({ ...delay, maxCandidates: slots })
+}
+
+/** @throws HooksError */
+export async function sessionHooks({ hooks }: ServeSessionOptions): Promise<SessionHooks | undefined> {
+  return typeof hooks === 'string' ? loadHooks(hooks) : hooks
+}
+
+/**
+ * Where sessions are parked, if anywhere.
+ *
+ * @param peerId names the node's own part of `parkDir`
+ */
+export async function openParking(options: ServeOptions, peerId: string): Promise<ParkingLot | undefined> {
+  const { parkMemory = 0, parkDir, parkSize = DEFAULT_PARK_BYTES } = options
+  if (!parks(options)) return undefined
+  return HostParking.open({
+    memoryBytes: parkMemory,
+    ...(parkDir !== undefined && { disk: { directory: join(parkDir, peerId), bytes: parkSize } })
+  })
+}
+
+/** @throws UsageError for options of parking that do not go together */
+export function checkParking(options: ServeOptions, { slots, maxSessions }: ServePlan): void {
+  if (options.parkSize !== undefined && options.parkDir === undefined)
+    throw new UsageError('--park-size is the limit of --park-dir, which is missing')
+  if (slots > maxSessions)
+    throw new UsageError(`--slots ${slots} is more than the ${maxSessions} sessions of --max-sessions`)
+  if (slots < maxSessions && !parks(options))
+    throw new UsageError(
+      `--slots ${slots} for ${maxSessions} sessions needs a place for the others: give --park-memory or --park-dir`
+    )
+}
+
+function parks({ parkMemory = 0, parkDir }: ServeOptions): boolean {
+  return parkMemory > 0 || parkDir !== undefined
+}

@@ -1,0 +1,20 @@
+import { UsageError } from '../base/index.ts'
+import { loadSwarmKey, type NetworkInit } from '../network/index.ts'
+import type { SwarmOptions } from './serve-options.ts'
+
+/**
+ * What servers and clients of one swarm have in common.
+ *
+ * @throws UsageError for a key file that is none, and without one where the swarm must be private
+ */
+export async function swarmInit(
+  options: SwarmOptions
+): Promise<Pick<NetworkInit, 'swarmKey' | 'connectionIdleTimeoutMs'>> {
+  const { swarmKey, forcePrivate = false, connectionIdleTimeoutMs } = options
+  if (forcePrivate && swarmKey === undefined)
+    throw new UsageError('only a private swarm may be joined (ANDTHEN_FORCE_PRIVATE): give its key with --swarm-key')
+  return {
+    ...(swarmKey !== undefined && { swarmKey: await loadSwarmKey(swarmKey) }),
+    ...(connectionIdleTimeoutMs !== undefined && { connectionIdleTimeoutMs })
+  }
+}
