@@ -2,7 +2,7 @@ import { AndthenError, type ErrorOptions } from '../base/index.ts'
 import type { BlockRange } from '../model/index.ts'
 
 /** `2-4`: blocks 2 and 3. */
-export function rangeText({ from, to }: BlockRange): string {
+function rangeText({ from, to }: BlockRange): string {
   return `${from}-${to}`
 }
 
