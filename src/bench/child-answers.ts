@@ -1,13 +1,5 @@
 import { toAndthenError } from '../base/index.ts'
-import type { Calls } from './child.ts'
-
-export interface Request {
-  id: number
-  call: string
-  argument: unknown
-}
-
-export type Answer = { id: number; result: unknown } | { id: number; error: { code: string; message: string } }
+import type { Answer, Calls, Request } from './child-calls.ts'
 
 type Handlers<C extends Calls<C>> = {
   [K in keyof C]: (argument: Parameters<C[K]>[0]) => ReturnType<C[K]> | Promise<Awaited<ReturnType<C[K]>>>

@@ -1,10 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { AndthenError } from '../base/index.ts'
-import type { Answer, Request } from './child-answers.ts'
+import type { Answer, Calls, Request } from './child-calls.ts'
 import { ProcessError } from './errors.ts'
-
-/** What a child program can be asked, by name. */
-export type Calls<C> = { [K in keyof C]: (argument: never) => unknown }
 
 export type Ask<C extends Calls<C>> = <K extends keyof C & string>(
   call: K,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { AndthenError, TimeoutError, UsageError } from '../base/index.ts'
 
 /** A fault was meant for a process that is not there. */
-export class NoSuchProcessError extends AndthenError {
+class NoSuchProcessError extends AndthenError {
   override readonly name = 'NoSuchProcessError'
   constructor(pid: number, cause: unknown) {
     super('NO_SUCH_PROCESS', `process ${pid} cannot be signalled: it has ended, or belongs to someone else`, {

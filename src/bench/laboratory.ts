@@ -105,11 +105,11 @@ export class Laboratory {
     return { before: this.#before, after: await measureLink(this.#nodes.link) }
   }
 
-  /** The report, written to the folder, if there is one, with its plot. */
-  async report(measured: LinkReport['measured'], findings: Findings): Promise<BenchReport> {
+  /** The report with all that was found, written to the folder, if there is one, with its plot. */
+  async report<F extends Findings>(measured: LinkReport['measured'], findings: F): Promise<BenchReport & F> {
     const { name } = this.model
     const { shape, seed, out, peers } = this.#init
-    const report = createReport({
+    const about = createReport({
       ...findings,
       seed,
       startedAt: this.#startedAt,
@@ -122,6 +122,7 @@ export class Laboratory {
         congestionControl: this.#congestionControl
       }
     })
+    const report = { ...about, ...findings }
     if (out !== undefined) {
       await writeFile(join(out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`)
       await writeFile(join(out, 'steps.svg'), plotSteps(report))

@@ -1,3 +1,4 @@
+import type { Arrivals } from './client/client-calls.ts'
 import type { Criterion } from './criteria.ts'
 import type { LinkMeasurement } from './lab/measure.ts'
 import type { LinkShape } from './lab/shape.ts'
@@ -50,8 +51,10 @@ export interface VariantResult {
   pushesUsed: number | null
 }
 
+export const schema = 'andthen.bench/1'
+
 export interface BenchReport {
-  schema: 'andthen.bench/1'
+  schema: typeof schema
   command: string
   seed: number
   /** ISO 8601. */
@@ -67,11 +70,28 @@ export interface BenchReport {
   criteria: readonly Criterion[]
 }
 
+/** One variant under a load: `runs` and `failed` count requests. Milliseconds. */
+export interface LoadResult extends VariantResult {
+  /** From a request's intended arrival to its last token. */
+  latencyMs: Summary
+  /** 95% interval of `latencyMs.mean` over runs of the load. */
+  latencyCi95: Interval | null
+  /** From a request's intended arrival to its first token. */
+  firstTokenMs: Summary
+  /** Of all requests together. */
+  tokensPerSecond: number
+}
+
+export interface LoadReport extends BenchReport {
+  arrivals: Arrivals
+  results: LoadResult[]
+}
+
 /** The report of this machine and these versions. */
 export function createReport(findings: Omit<BenchReport, 'schema' | 'versions' | 'machine'>): BenchReport {
   const { command, seed, startedAt, model, clock, link, results, criteria } = findings
   return {
-    schema: 'andthen.bench/1',
+    schema,
     command,
     seed,
     startedAt,

@@ -5,7 +5,16 @@ import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { parseBandwidth, parseCount, parseDuration, parseNumber } from './quantities.ts'
 
-export const benchDefaults = { delayMs: 25, promptTokens: 32, tokens: 128, runs: 10, warmup: 1, requests: 16, seed: 1 }
+export const benchDefaults = {
+  delayMs: 25,
+  promptTokens: 32,
+  tokens: 128,
+  runs: 10,
+  warmup: 1,
+  requests: 16,
+  concurrency: 2,
+  seed: 1
+}
 
 export const benchFlags = {
   peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
@@ -19,10 +28,15 @@ export const benchFlags = {
   verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
   promptTokens: value('N', 'tokens of the prompt', parseCount(1), String(benchDefaults.promptTokens)),
   tokens: value('N', 'tokens to generate in each run', parseCount(2), String(benchDefaults.tokens)),
-  runs: value('N', 'measured runs of each variant', parseCount(1), String(benchDefaults.runs)),
+  runs: value('N', 'measured runs of each variant', parseCount(1), `${benchDefaults.runs}; span: 60`),
   warmup: value('N', 'runs before, not counted', parseCount(0), String(benchDefaults.warmup)),
   requests: value('N', 'requests in each run of a load', parseCount(1), String(benchDefaults.requests)),
-  concurrency: value('N', 'clients at a time, each waiting for its answer (closed load)', parseCount(1), '2'),
+  concurrency: value(
+    'N',
+    'clients at a time, each waiting for its answer (closed load)',
+    parseCount(1),
+    String(benchDefaults.concurrency)
+  ),
   requestRate: value(
     'R',
     'requests a second that arrive at random, whether or not others are done (open load)',

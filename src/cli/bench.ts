@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import type { RoutesInit } from '../bench/index.ts'
+import type { BenchReport, LoadInit } from '../bench/index.ts'
 import { UsageError } from '../base/index.ts'
 import { allRoutes, benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
-import type { FlagValues } from './flags.ts'
+import { type FlagValues, present } from './flags.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 
@@ -16,7 +16,9 @@ const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
 interface BenchOptions {
   readonly name: BenchName
   readonly json: boolean
-  readonly init: Omit<RoutesInit, 'onProgress' | 'signal'>
+  readonly init: Omit<LoadInit, 'onProgress' | 'signal'>
+  /** As given: a span's own defaults are others. */
+  readonly rounds: number | undefined
 }
 
 export const benchCommand = defineCommand({
@@ -33,14 +35,17 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { concurrency, requestRate } = given
   if (concurrency !== undefined && requestRate !== undefined)
     throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
+  if (name === 'span' && given.peers !== undefined)
+    throw new UsageError('span measures this machine: --peers are for chain, routes and load')
   return {
     name,
     json: given.json ?? false,
+    rounds: given.runs,
     init: {
       serve,
       model: given.model ?? defaultModel,
       peers: given.peers,
-      servers: given.servers ?? 4,
+      servers: given.servers ?? (name === 'load' ? 3 : 4),
       shape: shapeOf(name, given),
       routes: given.routes ?? allRoutes,
       verify: given.verify ?? (name === 'routes' ? ['auto', 'none', 'digest', 'copy'] : ['auto']),
@@ -49,12 +54,17 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
       runs: given.runs ?? benchDefaults.runs,
       warmup: given.warmup ?? benchDefaults.warmup,
       seed: given.seed ?? benchDefaults.seed,
-      out: given.out
+      out: given.out,
+      requests: given.requests ?? benchDefaults.requests,
+      arrivals:
+        requestRate === undefined
+          ? { kind: 'closed', concurrency: concurrency ?? benchDefaults.concurrency }
+          : { kind: 'open', requestRate }
     }
   }
 }
 
-function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Given): RoutesInit['shape'] {
+function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Given): LoadInit['shape'] {
   const shaped = delay !== undefined || jitter !== undefined || bandwidth !== undefined
   if (peers !== undefined) {
     if (link === 'relay' || shaped)
@@ -66,14 +76,39 @@ function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Giv
   return { delayMs: delay ?? benchDefaults.delayMs, jitterMs: jitter ?? 0, bandwidth: bandwidth ?? null }
 }
 
-async function run({ name, json, init }: BenchOptions, { terminal, signal }: Context): Promise<number> {
-  const { benchChain, benchRoutes, formatTable } = await import('../bench/index.ts')
+async function run({ name, json, init, rounds }: BenchOptions, { terminal, signal }: Context): Promise<number> {
+  const bench = await import('../bench/index.ts')
   const onProgress = (what: string): void => terminal.status(what)
-  const report =
-    name === 'chain' && init.peers === undefined
-      ? await benchChain({ ...init, shippedModel: defaultModel, signal, onProgress })
-      : await benchRoutes({ ...init, command: name, signal, onProgress })
-  terminal.status('')
-  terminal.out(`${json ? JSON.stringify(report) : formatTable(report)}\n`)
-  return report.results.every(({ runs, failed }) => failed < runs) ? exitStatus.done : exitStatus.failed
+  const show = (report: object, text: string): void => {
+    terminal.status('')
+    terminal.out(`${json ? JSON.stringify(report) : text}\n`)
+  }
+  const told = { ...init, signal, onProgress }
+  switch (name) {
+    case 'span': {
+      const { seed } = init
+      const result = await bench.benchSpan({ seed, onProgress, ...present({ rounds }) })
+      show({ schema: bench.schema, command: name, seed, ...result }, bench.formatSpan(result))
+      return exitStatus.done
+    }
+    case 'load': {
+      const report = await bench.benchLoad(told)
+      show(report, bench.formatLoad(report))
+      return statusOf(report)
+    }
+    case 'chain':
+    case 'routes': {
+      const own = name === 'chain' && init.peers === undefined
+      const report = own
+        ? await bench.benchChain({ ...told, shippedModel: defaultModel })
+        : await bench.benchRoutes({ ...told, command: name })
+      show(report, bench.formatTable(report))
+      return statusOf(report)
+    }
+  }
+}
+
+/** A benchmark has failed where nothing of a variant could be measured; a promise that was missed is a result. */
+function statusOf({ results }: BenchReport): number {
+  return results.every(({ runs, failed }) => failed < runs) ? exitStatus.done : exitStatus.failed
 }

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { NotAvailableError, UsageError } from '../../src/base/index.ts'
+import { benchCommand } from '../../src/cli/bench.ts'
+import { HelpShown } from '../../src/cli/command-line.ts'
+import { defaultModel } from '../../src/cli/model-folder.ts'
+
+const parse = (...argv: string[]) => benchCommand.parse(argv, {}).options
+const peer = '/ip4/127.0.0.1/tcp/31226'
+
+it('has help', () => {
+  expect(() => parse('--help')).toThrow(HelpShown)
+})
+
+it('has defaults for all but the name', () => {
+  expect(parse('routes')).toMatchObject({
+    name: 'routes',
+    json: false,
+    init: {
+      serve: [expect.stringMatching(/bin\/serve$/)],
+      model: defaultModel,
+      servers: 4,
+      shape: { delayMs: 25, jitterMs: 0, bandwidth: null },
+      verify: ['auto', 'none', 'digest', 'copy'],
+      promptTokens: 32,
+      tokens: 128,
+      runs: 10,
+      warmup: 1,
+      seed: 1
+    }
+  })
+})
+
+it('reads every flag', () => {
+  const shaped = ['--link', 'relay', '--delay', '5ms', '--jitter', '2ms', '--bandwidth', '100Mbit']
+  const size = ['--servers', '2', '--prompt-tokens', '8', '--tokens', '16', '--runs', '3', '--warmup', '0']
+  const rest = ['--routes', 'push', '--verify', 'none,copy', '--seed', '7', '--json', '--out', 'd']
+  expect(parse('load', ...shaped, ...size, ...rest, '--request-rate', '2.5', '--requests', '9')).toMatchObject({
+    name: 'load',
+    json: true,
+    init: {
+      shape: { delayMs: 5, jitterMs: 2, bandwidth: 100e6 },
+      ...{ servers: 2, promptTokens: 8, tokens: 16, runs: 3, warmup: 0, seed: 7, out: 'd', requests: 9 },
+      ...{ routes: ['push'], verify: ['none', 'copy'], arrivals: { kind: 'open', requestRate: 2.5 } }
+    }
+  })
+})
+
+describe('links', () => {
+  it.each([
+    { argv: ['chain'], shape: null },
+    { argv: ['load'], shape: null },
+    { argv: ['routes', '--link', 'none'], shape: null },
+    { argv: ['chain', '--delay', '10ms'], shape: { delayMs: 10, jitterMs: 0, bandwidth: null } },
+    { argv: ['load', '--bandwidth', '1Gbit'], shape: { delayMs: 25, jitterMs: 0, bandwidth: 1e9 } },
+    { argv: ['chain', '--link', 'relay', '--delay', '0ms'], shape: { delayMs: 0, jitterMs: 0, bandwidth: null } },
+    { argv: ['routes', '--peers', peer], shape: null }
+  ])('$argv', ({ argv, shape }) => {
+    expect(parse(...argv).init.shape).toEqual(shape)
+  })
+})
+
+it.each([
+  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load' },
+  { argv: ['load', '--concurrency', '2', '--request-rate', '1'], message: 'give one of --concurrency' },
+  {
+    argv: ['routes', '--peers', peer, '--delay', '5ms'],
+    message: '--peers are measured over the links that they have'
+  },
+  { argv: ['routes', '--link', 'none', '--jitter', '5ms'], message: '--link none cannot be shaped' },
+  { argv: ['span', '--peers', peer], message: 'span measures this machine' },
+  { argv: ['routes', '--tokens', '1'], message: '--tokens: "1"' }
+])('refuses $argv', ({ argv, message }) => {
+  expect(() => parse(...argv)).toThrow(UsageError)
+  expect(() => parse(...argv)).toThrow(message)
+})
+
+it('says what this version lacks', () => {
+  expect(() => parse('gpu')).toThrow(NotAvailableError)
+  expect(() => parse('routes', '--link', 'tun')).toThrow(NotAvailableError)
+})
