@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { connect, serve, type ServeOptions, type ServerNode } from '../../src/node/index.ts'
+
+const model = 'models/tiny-shakespeare'
+const ROMEO = 'ROMEO:\n'
+
+let folder = ''
+const open: { close(): Promise<void> }[] = []
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'andthen-'))
+})
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close()
+  await rm(folder, { recursive: true })
+})
+
+async function serving(options: Partial<ServeOptions> = {}): Promise<ServerNode> {
+  const node = await serve({
+    model,
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    admin: 'off',
+    threads: 1,
+    maxLength: 64,
+    maxSessions: 2,
+    ...options
+  })
+  open.push(node)
+  return node
+}
+
+async function connected(node: ServerNode, more: Partial<Parameters<typeof connect>[0]> = {}) {
+  const connection = await connect({ model, peers: node.info.addresses, threads: 1, ...more })
+  open.push(connection)
+  return connection
+}
+
+async function textOf(connection: Awaited<ReturnType<typeof connect>>, maxNewTokens = 8): Promise<string> {
+  return (await connection.generate({ prompt: ROMEO, maxNewTokens }).result).text ?? ''
+}
+
+async function swarmKey(): Promise<string> {
+  const file = join(folder, `${randomBytes(4).toString('hex')}.key`)
+  await writeFile(file, `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}\n`)
+  return file
+}
+
+describe('what makes no sense is told before anything is loaded', () => {
+  it.each<[string, Partial<ServeOptions>, string, RegExp]>([
+    ['fewer slots than sessions and no parking', { slots: 1 }, 'USAGE', /--slots 1 for 2 sessions/],
+    ['more slots than sessions', { slots: 3 }, 'USAGE', /--slots 3/],
+    ['a limit of a folder that is not given', { parkSize: 1 }, 'USAGE', /--park-dir/],
+    ['a private swarm without a key', { forcePrivate: true }, 'USAGE', /--swarm-key/],
+    ['a swarm key that is none', { swarmKey: 'package.json' }, 'USAGE', /is not a swarm key/],
+    ['an access list of nonsense', { allow: ['10.0.0.0/99'] }, 'USAGE', /10\.0\.0\.0\/99/],
+    ['hooks that are not there', { hooks: '/nowhere/hooks.js' }, 'HOOKS', /\/nowhere\/hooks\.js does not load/],
+    ['parking memory beyond all memory', { memory: 2 ** 29, parkMemory: 2 ** 29 }, 'MEMORY', /MiB/],
+    ['a token file that is not there', { adminTokenFile: '/nowhere/token' }, 'USAGE', /\/nowhere\/token/]
+  ])('%s', async (_, options, code, message) => {
+    await expect(serving(options)).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  })
+})
+
+it('clients learn who answers at an address without a peer id', async () => {
+  const node = await serving()
+  const peers = node.info.addresses.map(address => address.replace(/\/p2p\/.*/, ''))
+  const connection = await connected(node, { peers })
+  expect(connection.servers.map(({ peerId }) => peerId)).toEqual([node.info.peerId])
+  const twice = await connected(node, { peers: [...peers, ...node.info.addresses] })
+  expect(twice.servers).toHaveLength(1)
+  expect(await textOf(twice)).not.toBe('')
+})
+
+it('a private swarm lets in those who have its key, and nobody else', async () => {
+  const [key, other] = await Promise.all([swarmKey(), swarmKey()])
+  const node = await serving({ swarmKey: key, forcePrivate: true })
+  const inside = await connected(node, { swarmKey: key, forcePrivate: true })
+  expect(await textOf(inside)).not.toBe('')
+  for (const swarm of [{}, { swarmKey: other }])
+    await expect(connected(node, { ...swarm, timeouts: { connectMs: 2_000 } })).rejects.toMatchObject({
+      code: 'PEER_UNREACHABLE'
+    })
+})
+
+it('a denied address is refused', async () => {
+  const node = await serving({ deny: ['127.0.0.0/8'] })
+  await expect(connected(node)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+})
+
+it('hooks are told of each session once, from a module and from a function', async () => {
+  const file = join(folder, 'hooks.mjs')
+  const seen = join(folder, 'seen')
+  await writeFile(
+    file,
+    `import { appendFileSync } from 'node:fs'
+     export const onStart = session => appendFileSync(${JSON.stringify(seen)}, 'start ' + session.id + '\\n')
+     export const onEvict = (session, reason) => appendFileSync(${JSON.stringify(seen)}, reason + ' ' + session.id + '\\n')`
+  )
+  const told: string[] = []
+  const hooks = {
+    onStart: () => void told.push('start'),
+    onEvict: (_: unknown, reason: string) => void told.push(reason)
+  }
+  for (const given of [file, hooks]) {
+    const node = await serving({ hooks: given })
+    await textOf(await connected(node))
+    await node.close()
+  }
+  expect(told).toEqual(['start', 'END'])
+  const lines = (await readFile(seen, 'utf8')).trim().split('\n')
+  const [id] = lines[0]?.split(' ').slice(1) ?? []
+  expect(lines).toEqual([`start ${id}`, `END ${id}`])
+})
+
+it.each([
+  ['memory', () => ({ parkMemory: 2 ** 26 })],
+  ['a folder', () => ({ parkDir: folder })]
+])('sessions that share a slot, parked in %s, say what they say alone', async (_, parking) => {
+  const alone = await serving()
+  const expected = await textOf(await connected(alone), 40)
+  const node = await serving({ slots: 1, maxSessions: 3, ...parking() })
+  const connections = [await connected(node), await connected(node), await connected(node)]
+  const texts = await Promise.all(connections.map(connection => textOf(connection, 40)))
+  expect(texts).toEqual([expected, expected, expected])
+  await node.close()
+  const left = (await readdir(folder, { recursive: true })).filter(name => name.endsWith('.kv'))
+  expect(left).toEqual([])
+})
