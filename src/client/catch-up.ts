@@ -1,9 +1,9 @@
 import { type AndthenError, type Clock, TimeoutError } from '../base/index.ts'
 import { type Boundaries, type Fault, Pipeline } from '../inference/index.ts'
 import type { Digester, VerifyPolicyName } from '../wire/index.ts'
-import type { Hop } from './chain-builder.ts'
 import { PREFILL_TOKENS } from './constants.ts'
 import { HopError } from './errors.ts'
+import type { Hop } from './hop.ts'
 
 export interface CatchUpComponents {
   readonly clock: Clock

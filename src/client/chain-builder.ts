@@ -6,7 +6,7 @@ import {
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
-import { type Boundaries, checkRoute, type Hop as ChainHop, openSession, type SpanSession } from '../inference/index.ts'
+import { type Boundaries, checkRoute, openSession, type SpanSession } from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
 import type { Digester, Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
@@ -14,11 +14,9 @@ import { MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import { replay, rewindLengths } from './replay.ts'
+import type { Hop } from './hop.ts'
 import type { Standing } from './standing.ts'
 import { chooseTiling } from './tiling.ts'
-
-/** A server of the chain that was found by asking. */
-export type Hop = ChainHop<Candidate>
 
 export type RouteName = 'relay' | 'push' | 'delegate'
 

@@ -15,12 +15,12 @@ import {
   type BuiltChain,
   ChainBuilder,
   type ChainBuilderComponents,
-  type ChainBuilderInit,
-  type Hop
+  type ChainBuilderInit
 } from './chain-builder.ts'
 import { PREFILL_TOKENS, SETTLE_MS } from './constants.ts'
 import { traceByServer } from './delegated-trace.ts'
 import type { Candidate } from './directory.ts'
+import type { Hop } from './hop.ts'
 import { awaitMismatch, weigh } from './evidence.ts'
 
 export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries'>

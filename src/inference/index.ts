@@ -1,7 +1,7 @@
 // The rpc_inference protocol on both ends. Where a push is checked: server/push-receiver.ts and server/upstream-check.ts;
 // which copy is used, what is proven and what is committed: race.ts.
 export * from './owner/index.ts'
-export { RequestError, type RequestErrorCode } from './errors.ts'
+export type { RequestErrorCode } from './errors.ts'
 export { createLedger, type Ledger, type SessionLimits, type SpanFacts } from './server/facts.ts'
 export { serveInfo } from './server/info-service.ts'
 export { InferenceServer, type InferenceServerComponents, type SessionSnapshot } from './server/service.ts'

@@ -8,9 +8,7 @@ export {
   ConnectionLostError,
   IdentityError,
   ListenError,
-  NetworkClosedError,
   PeerUnreachableError,
-  ProtocolNotSupportedError,
   RateLimitedError,
   type UnreachableReason
 } from './errors.ts'
@@ -27,8 +25,6 @@ export {
 } from './network.ts'
 export {
   type AddressScope,
-  isLoopbackAddress,
-  isPrivateAddress,
   isPublicAddress,
   type PeerAddress,
   parseListenAddress,

@@ -156,8 +156,6 @@ export function scopeOf(address: string): AddressScope {
 }
 
 export const isPublicAddress = (address: string): boolean => scopeOf(address) === 'public'
-export const isPrivateAddress = (address: string): boolean => scopeOf(address) === 'private'
-export const isLoopbackAddress = (address: string): boolean => scopeOf(address) === 'loopback'
 
 const rank: Record<AddressScope, number> = { public: 0, private: 1, loopback: 2 }
 

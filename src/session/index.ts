@@ -5,16 +5,6 @@
  * clock and effects; neither knows a socket or a model.
  */
 export { type DirectInit, direct } from './direct.ts'
-export {
-  BusyError,
-  DrainingError,
-  ParkedStateError,
-  ParkingFullError,
-  SessionEndedError,
-  SessionExistsError,
-  SessionTooLargeError,
-  UnknownSessionError
-} from './errors.ts'
 export type { SessionHooks } from './hooks.ts'
 export type { SessionEvents, SessionTableComponents, SessionTableInit } from './init.ts'
 export {
@@ -28,7 +18,7 @@ export { type OldestInit, oldest } from './oldest.ts'
 export { HostParking, type HostParkingInit } from './parking.ts'
 export type { ParkingLot, Rows } from './rows.ts'
 export { type Batch, type BatchingPolicy, type Ready, Scheduler, type Work } from './scheduler.ts'
-export { type EndReason, endReasons, type OpenRequest, type Session, type SessionState } from './session.ts'
+export { type EndReason, type OpenRequest, type Session, type SessionState } from './session.ts'
 export type { Row } from './slots.ts'
 export type { Durations, SessionStatistics } from './statistics.ts'
 export { SessionTable } from './table.ts'

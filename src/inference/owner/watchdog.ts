@@ -60,8 +60,9 @@ export class Watchdog {
         pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
       if (quiet === 'suspect' && !(await this.#answers(server)))
         pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
-      // It lives: it has as much time again.
+      // It lives: it has as much time again. If another epoch began meanwhile, an alarm of its own is set.
       if (quiet !== 'fine') this.#watch.asked(this.#clock.now())
+      if (this.#pipeline !== pipeline) return
     }
     this.#cancel = null
     this.#arm()
