@@ -1,3 +1,5 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { NotAvailableError, UsageError, version } from '../../src/base/index.ts'
 import { HelpShown } from '../../src/cli/command-line.ts'
@@ -131,14 +133,15 @@ describe('generate', () => {
       },
       generate: { prompt: 'a', maxNewTokens: 128, sampling: 'settings', stop: [] },
       json: false,
-      explain: false
+      explain: false,
+      proofDir: join(homedir(), '.andthen', 'proofs')
     })
   })
 
   it('reads every flag', () => {
     const line = `--peers ${peer},${peer} --prompt-ids 5,17 --max-new-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 40
       --repetition-penalty 1.1 --seed 7 --sampling model --stop a,b --stop c --route relay --verify digest
-      --connect-timeout 1s --step-timeout 2s --json --explain --trace t`
+      --connect-timeout 1s --step-timeout 2s --json --explain --trace t --proof-dir /p`
     expect(generateCommand.parse(words(line.replaceAll('\n', ' ')), {}).options).toEqual({
       connect: {
         model: defaultModel,
@@ -160,8 +163,15 @@ describe('generate', () => {
       },
       json: true,
       explain: true,
-      trace: 't'
+      trace: 't',
+      proofDir: '/p'
     })
+  })
+
+  it('keeps proofs with the rest of its data', () => {
+    const environment = { ANDTHEN_DATA_DIR: '/d' }
+    expect(generateCommand.parse(required, environment).options.proofDir).toBe('/d/proofs')
+    expect(generateCommand.parse([...required, '--proof-dir', '/p'], environment).options.proofDir).toBe('/p')
   })
 
   it.each([

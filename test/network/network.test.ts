@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createIdentity, freeListenAddresses, type Network, type PeerStream } from '../../src/network/index.ts'
+import {
+  createIdentity,
+  freeListenAddresses,
+  type Network,
+  type PeerStream,
+  presentListenAddresses
+} from '../../src/network/index.ts'
 import { Cluster, echo, ended, read, until } from './cluster.ts'
 
 const cluster = new Cluster()
@@ -206,4 +212,39 @@ describe('listening', () => {
     const expected = ['/dns4/example.org/tcp/9', '/ip4/10.0.0.1/tcp/9', '/ip4/127.0.0.1/tcp/9']
     expect(network.addresses()).toEqual(expected.map(address => `${address}/p2p/${network.peerId}`))
   })
+})
+
+describe('an address without a peer id', () => {
+  it('becomes the address of whoever answers there', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    const [address = ''] = server.addresses()
+    expect(await client.resolve(address.replace(/\/p2p\/.*/, ''))).toBe(address)
+    expect(await client.connect(address)).toBe(server.peerId)
+    expect(client.counters.dialsStarted).toBe(1)
+    expect(client.counters.connectionsOpen).toBe(1)
+  })
+
+  it('is not asked for where the peer is named', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client()
+    const [address = ''] = server.addresses()
+    expect(await client.resolve(address)).toBe(address)
+    expect(client.counters.dialsStarted).toBe(0)
+  })
+
+  it('says why nobody answers', async () => {
+    const client = await cluster.client()
+    await expect(client.resolve('/ip4/127.0.0.1/tcp/1')).rejects.toMatchObject({
+      code: 'PEER_UNREACHABLE',
+      reason: 'refused'
+    })
+    await expect(client.resolve('nowhere')).rejects.toMatchObject({ code: 'USAGE' })
+  })
+})
+
+it('hosts that the machine does not have are told from those that it has', async () => {
+  // RFC 5737 keeps 192.0.2.0/24 for documents: no machine has it.
+  const listen = ['/ip4/127.0.0.1/tcp/31226', '/ip4/192.0.2.1/tcp/31226', '/ip4/0.0.0.0/tcp/0']
+  expect(await presentListenAddresses(listen)).toEqual([listen[0], listen[2]])
 })

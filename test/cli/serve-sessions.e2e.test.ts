@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import type { ServerProcess } from '../../src/bench/index.ts'
+import { connect } from '../../src/node/index.ts'
+import { addressesOf, serveSpans, sessionsOf, stopAll, until } from '../e2e/swarm.ts'
+
+// Sessions whose clients go, servers that go: the real programs.
+
+async function serving(spans: readonly string[], ...args: string[]): Promise<ServerProcess[]> {
+  const servers = await serveSpans(spans, args)
+  onTestFinished(() => stopAll(servers))
+  return servers
+}
+
+/** A client in the middle of a text: it has said something, and has much more to say. */
+async function midway(servers: readonly ServerProcess[]): Promise<ChildProcess & { said: () => string }> {
+  const args = ['--peers', addressesOf(servers).join(), '--prompt', 'ROMEO:\n', '--max-new-tokens', '500']
+  const child = spawn(process.execPath, ['bin/generate', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await once(child.stdout, 'data')
+  return Object.assign(child, { said: () => said })
+}
+
+const spans = ['0-4', '4-8', '8-12']
+const states = async (servers: readonly ServerProcess[]): Promise<string[]> =>
+  (await Promise.all(servers.map(sessionsOf))).flat().map(({ state }) => state)
+const ended = async ({ ready }: ServerProcess): Promise<Record<string, number>> => {
+  const text = await (await fetch(`${ready.admin}/metrics`)).text()
+  const counts = [...text.matchAll(/^andthen_sessions_ended_total\{reason="(\w+)"\} ([1-9]\d*)$/gm)]
+  return Object.fromEntries(counts.map(([, reason = '', count]) => [reason, Number(count)]))
+}
+
+it('a client that is killed loses its place on every server of its chain, and the hooks hear of it once', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'andthen-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const [hooks, seen] = [join(folder, 'hooks.mjs'), join(folder, 'seen')]
+  await writeFile(
+    hooks,
+    `import { appendFileSync } from 'node:fs'
+     const tell = what => appendFileSync(${JSON.stringify(seen)}, what + '\\n')
+     export const onStart = () => tell('start')
+     export const onEvict = (_, reason) => tell(reason)`
+  )
+  const servers = await serving(spans, '--grace', '200ms', '--hooks', hooks)
+  const client = await midway(servers)
+  expect(await states(servers)).toEqual(['active', 'active', 'active'])
+  client.kill('SIGKILL')
+  await until(async () => (await states(servers)).length === 0)
+  for (const server of servers) expect(await ended(server)).toEqual({ DISCONNECT: 1 })
+  const told = (await readFile(seen, 'utf8')).trim().split('\n').sort()
+  expect(told).toEqual(['DISCONNECT', 'DISCONNECT', 'DISCONNECT', 'start', 'start', 'start'])
+})
+
+it('a session that its operator deletes is over, and there is no other of that id', async () => {
+  const [server] = await serving(['0-12'])
+  if (server === undefined) throw new Error('no server')
+  const client = await midway([server])
+  const [session] = await sessionsOf(server)
+  const remove = (id = session?.id ?? '') => fetch(`${server.ready.admin}/sessions/${id}`, { method: 'DELETE' })
+  expect((await remove()).status).toBe(204)
+  expect((await remove()).status).toBe(404)
+  expect(await ended(server)).toMatchObject({ CANCEL: 1 })
+  client.kill('SIGKILL')
+})
+
+it('a server that drains lets a text end, and takes no other', async () => {
+  const [server] = await serving(['0-12'])
+  if (server === undefined) throw new Error('no server')
+  const late = await connect({ model: 'models/tiny-shakespeare', peers: addressesOf([server]), threads: 1 })
+  onTestFinished(() => late.close())
+  const client = await midway([server])
+  const over = once(client, 'exit')
+  process.kill(server.pid, 'SIGTERM')
+  await until(async () => (await fetch(`${server.ready.admin}/readyz`)).status === 503)
+  expect((await fetch(`${server.ready.admin}/healthz`)).status).toBe(200)
+  await expect(late.generate({ prompt: 'a' }).result).rejects.toMatchObject({ code: 'DRAINING' })
+  expect(await over).toEqual([0, null])
+  expect(client.said().length).toBeGreaterThan(100)
+})
+
+it('a drain that takes too long ends the sessions, with status 0; a second signal ends the server at once', async () => {
+  for (const { args, signals, status } of [
+    { args: ['--drain-timeout', '100ms'], signals: 1, status: 0 },
+    { args: ['--drain-timeout', '1h'], signals: 2, status: 130 }
+  ]) {
+    const server = spawn(
+      process.execPath,
+      ['bin/serve', '--blocks', '0-12', '--listen', '/ip4/127.0.0.1/tcp/0', '--log-format', 'json', ...args],
+      { stdio: ['ignore', 'pipe', 'ignore'] }
+    )
+    onTestFinished(() => void server.kill('SIGKILL'))
+    const [line] = (await once(server.stdout, 'data')) as [Buffer]
+    const ready = JSON.parse(line.toString()) as ServerProcess['ready']
+    const client = await midway([{ ready } as ServerProcess])
+    const exit = once(server, 'exit')
+    server.kill('SIGTERM')
+    if (signals === 2) {
+      await until(async () => (await fetch(`${ready.admin}/readyz`)).status === 503)
+      server.kill('SIGTERM')
+    }
+    expect(await exit).toEqual([status, null])
+    client.kill('SIGKILL')
+  }
+})
