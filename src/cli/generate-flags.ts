@@ -2,6 +2,7 @@ import { choice, defaultRoute, parseRoute, parseVerify } from './choices.ts'
 import { list, texts, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
+import { proofFlags } from './proof-files.ts'
 import { parseCount, parseDuration, parseNumber } from './quantities.ts'
 import { swarmFlags } from './swarm-flags.ts'
 
@@ -49,6 +50,7 @@ export const generateFlags = {
   connectTimeout: value('DURATION', 'for a server to answer', parseDuration, '10s'),
   stepTimeout: value('DURATION', 'for one pass through the chain', parseDuration, '30s'),
   ...swarmFlags,
+  ...proofFlags,
   json: toggle('one JSON object on stdout, with timings, in place of the text'),
   explain: toggle('say on stderr where the time of a step went'),
   trace: value('FILE', 'write raw timestamps, a line a step and server', text => text),

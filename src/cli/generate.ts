@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { NotAvailableError, toAndthenError, UsageError } from '../base/index.ts'
 import type { GeneratedToken, GenerationResult } from '../client/index.ts'
 import type { ConnectOptions, GenerateOptions } from '../node/index.ts'
+import type { PortableProof } from '../wire/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { explain } from './explain.ts'
@@ -9,6 +10,7 @@ import { type FlagValues, present } from './flags.ts'
 import { failureJson } from './generate-failure.ts'
 import { defaultNewTokens, defaultTimeouts, generateFlags } from './generate-flags.ts'
 import { defaultModel } from './model-folder.ts'
+import { keepProofs, proofDirOf } from './proof-files.ts'
 import { exitStatus } from './report.ts'
 import { swarmOptions } from './swarm-flags.ts'
 
@@ -19,6 +21,8 @@ interface GenerateCommandOptions {
   readonly explain: boolean
   /** File that raw timestamps go to. */
   readonly trace?: string
+  /** Folder that proofs go to. */
+  readonly proofDir: string
 }
 
 export const generateCommand = defineCommand({
@@ -58,6 +62,7 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
     },
     json: given.json ?? false,
     explain: given.explain ?? false,
+    proofDir: proofDirOf(given),
     ...present({ trace: given.trace })
   }
 }
@@ -99,11 +104,13 @@ async function generating(
   // Opened first, so that a long generation is not lost to a file that cannot be written.
   const trace = options.trace === undefined ? undefined : await openTrace(options.trace)
   const lines: string[] = []
+  const proofs: PortableProof[] = []
   try {
     const connection = await connect({ ...options.connect, logger, signal })
     try {
       const onTrace = trace === undefined ? {} : { onTrace: (line: string) => void lines.push(`${line}\n`) }
-      const generation = connection.generate({ ...options.generate, ...fromInput, ...onTrace, signal })
+      const onProof = (proof: PortableProof): void => void proofs.push(proof)
+      const generation = connection.generate({ ...options.generate, ...fromInput, ...onTrace, onProof, signal })
       for await (const piece of generation) show(piece)
       return await generation.result
     } finally {
@@ -112,6 +119,7 @@ async function generating(
   } finally {
     await trace?.writeFile(lines.join(''))
     await trace?.close()
+    await keepProofs(proofs, options.proofDir, terminal)
   }
 }
 

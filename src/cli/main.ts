@@ -11,7 +11,8 @@ const commands: Readonly<Record<string, () => Promise<Runnable>>> = {
   generate: async () => (await import('./generate.ts')).generateCommand,
   bench: async () => (await import('./bench.ts')).benchCommand,
   start: async () => (await import('./start.ts')).startCommand,
-  doctor: async () => (await import('./doctor.ts')).doctorCommand
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  'verify-proof': async () => (await import('./verify-proof.ts')).verifyProofCommand
 }
 
 const quiet: LogSettings = { logLevel: 'warn', logFormat: 'pretty' }
@@ -64,7 +65,7 @@ function unknownCommand(name: string): UsageError {
 
 async function overview(): Promise<string> {
   const lines = await Promise.all(
-    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)}${(await load()).summary}`)
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(14)}${(await load()).summary}`)
   )
   return `Usage: andthen COMMAND [flags]\n\n${lines.join('\n')}\n\nandthen COMMAND --help tells each command's flags.\n`
 }

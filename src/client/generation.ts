@@ -1,5 +1,5 @@
 import { type AndthenError, CancelledError, toAndthenError } from '../base/index.ts'
-import type { VerifyPolicyName } from '../wire/index.ts'
+import type { PortableProof, VerifyPolicyName } from '../wire/index.ts'
 import type { RouteName } from './chain-builder.ts'
 import type { LatencyFigures, PushFigures } from './figures.ts'
 import type { ResolvedSampling } from './sampling-settings.ts'
@@ -40,6 +40,8 @@ export interface GenerationResult extends LatencyFigures {
   readonly committed: number
   /** Servers that were brought up to date with kept inputs. */
   readonly replays: number
+  /** That servers lied, each for anyone to check. */
+  readonly proofs: readonly PortableProof[]
 }
 
 /** What a generation works through: tokens as they come, then the result. */

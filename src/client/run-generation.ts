@@ -3,7 +3,7 @@ import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
 import { traceLines } from '../inference/index.ts'
 import type { EndsRunner } from '../runtime/index.ts'
-import type { Digester, VerifyPolicyName } from '../wire/index.ts'
+import { type Digester, type PortableProof, portableProof, type VerifyPolicyName } from '../wire/index.ts'
 import { Chain } from './chain.ts'
 import type { RouteName } from './chain-builder.ts'
 import { Decoder } from './decode.ts'
@@ -32,6 +32,8 @@ export interface GenerateOptions extends Prompt, SamplingSettings {
   readonly onTrace?: ((line: string) => void) | undefined
   /** Gets every time that the figures were made of, when the generation ends. */
   readonly onTimes?: ((times: RawTimes) => void) | undefined
+  /** Gets each proof that a server lied, when the generation ends, however it ends. */
+  readonly onProof?: ((proof: PortableProof) => void) | undefined
 }
 
 /** What a generation's figures are made of. */
@@ -91,7 +93,9 @@ export async function runGeneration(
   const continuation = new Continuation(decoder, new TextStream(tokenizer, stop), work, clock)
   const finishReason = await continuation
     .run(promptIds, maxNewTokens, model.generation.eosTokenIds)
-    .finally(() => chain.close())
+    .finally(async () => {
+      for (const proof of (await chain.close()).proofs) options.onProof?.(portableProof(proof))
+    })
   const report = await chain.close()
   if (options.onTrace !== undefined) for (const line of chain.traces.flatMap(traceLines)) options.onTrace(line)
   const { emittedMs, tokenIds, text } = continuation
@@ -112,7 +116,8 @@ export async function runGeneration(
     pushes: pushFigures(chain.traces, report.pushes),
     verified: verify === 'none' ? 0 : chain.traces.flatMap(({ pushed }) => pushed.filter(Boolean)).length,
     committed: report.committed,
-    replays: report.replays
+    replays: report.replays,
+    proofs: report.proofs.map(portableProof)
   }
 }
 

@@ -6,6 +6,7 @@ export { FrameDecoder, type FrameHandler, prefixed } from './frame.ts'
 export { MessageReader, type MessageHandler, type MessageReaderInit } from './message-reader.ts'
 export { MessageWriter, type ByteSink, type TensorOptions } from './message-writer.ts'
 export * from './messages.ts'
+export { checkProof, NoProofError, type PortableProof, portableProof, type Proven } from './proof.ts'
 export {
   type EquivocationProof,
   findEquivocation,
