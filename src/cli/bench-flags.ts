@@ -1,4 +1,3 @@
-import type { RouteName } from '../client/index.ts'
 import { choice, parseRoute, parseVerify } from './choices.ts'
 import { list, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
@@ -24,7 +23,7 @@ export const benchFlags = {
   delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
   jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
   bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),
-  routes: list('ROUTE', 'routes to compare', parseRoute, 'all'),
+  routes: list('ROUTE', 'routes to compare', parseRoute, 'routes: all; else relay, push'),
   verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
   promptTokens: value('N', 'tokens of the prompt', parseCount(1), String(benchDefaults.promptTokens)),
   tokens: value('N', 'tokens to generate in each run', parseCount(2), String(benchDefaults.tokens)),
@@ -46,6 +45,3 @@ export const benchFlags = {
   json: toggle('one JSON object on stdout in place of the table'),
   out: value('DIR', 'where raw samples, the report and its plot go', text => text)
 }
-
-/** Those of all routes that this version has. */
-export const allRoutes: readonly RouteName[] = ['relay', 'push']

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { BenchReport, LoadInit } from '../bench/index.ts'
 import { UsageError } from '../base/index.ts'
-import { allRoutes, benchDefaults, benchFlags } from './bench-flags.ts'
+import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { type FlagValues, present } from './flags.ts'
@@ -47,7 +47,7 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
       peers: given.peers,
       servers: given.servers ?? (name === 'load' ? 3 : 4),
       shape: shapeOf(name, given),
-      routes: given.routes ?? allRoutes,
+      routes: given.routes ?? (name === 'routes' ? ['relay', 'push', 'delegate'] : ['relay', 'push']),
       verify: given.verify ?? (name === 'routes' ? ['auto', 'none', 'digest', 'copy'] : ['auto']),
       promptTokens: given.promptTokens ?? benchDefaults.promptTokens,
       tokens: given.tokens ?? benchDefaults.tokens,

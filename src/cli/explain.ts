@@ -27,7 +27,8 @@ export function explain(figures: LatencyFigures & Pick<GenerationResult, 'route'
   const sum = terms.map(([ms, name]) => `${ms.toFixed(digits)} ${name}`).join(' + ')
   const floor =
     floorMs === null || floorRatio === null ? 'unknown' : `${floorMs.toFixed(digits)} (${floorRatio.toFixed(2)}x)`
-  const relay = route === 'relay' ? null : relayMs(figures)
+  // Through one server every route is the same.
+  const relay = route === 'relay' || hops.length < 2 ? null : relayMs(figures)
   const otherwise = relay === null ? '' : `; relay would be about ${relay.toFixed(digits)}`
   return `${total.toFixed(digits)} ms = ${sum}; floor ${floor}${otherwise}`
 }

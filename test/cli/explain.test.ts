@@ -41,6 +41,7 @@ it('closes the budget of a step in one line', () => {
 it('says what relaying would take only where something else was done and all servers were pinged', () => {
   expect(explain(result({ route: 'relay' }))).toMatch(/; floor 91 \(1\.03x\)$/)
   expect(explain(result({ hops: [hop, { ...hop, pingMs: null }, hop] }))).not.toContain('relay')
+  expect(explain(result({ hops: [hop] }))).not.toContain('relay')
 })
 
 it('names the queue, and what else there was, only where there was any', () => {

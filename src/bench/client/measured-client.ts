@@ -116,7 +116,9 @@ export class MeasuredClient {
 }
 
 function trialOf({ steps, emittedMs }: RawTimes, timeToFirstTokenMs: number | null, bytes: Bytes): Trial {
-  const possible = steps.flatMap(({ pass }) => pass.hops.filter((_, i) => pass.pushed[i] === true))
+  // What was pushed behind a delegate's back, only its servers know.
+  const known = steps.filter(({ pass }) => pass.delegated !== true)
+  const possible = known.flatMap(({ pass }) => pass.hops.filter((_, i) => pass.pushed[i] === true))
   return {
     failed: null,
     stepMs: steps.map(({ stepMs }) => stepMs),
