@@ -1,10 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { NotAvailableError, toAndthenError, UsageError } from '../base/index.ts'
+import { toAndthenError, UsageError } from '../base/index.ts'
 import type { GeneratedToken, GenerationResult } from '../client/index.ts'
 import type { ConnectOptions, GenerateOptions } from '../node/index.ts'
 import type { PortableProof } from '../wire/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
+import { dryRun } from './dry-run.ts'
 import { explain } from './explain.ts'
 import { type FlagValues, present } from './flags.ts'
 import { failureJson } from './generate-failure.ts'
@@ -23,6 +24,8 @@ interface GenerateCommandOptions {
   readonly trace?: string
   /** Folder that proofs go to. */
   readonly proofDir: string
+  /** Predict, and generate nothing. */
+  readonly dryRun: boolean
 }
 
 export const generateCommand = defineCommand({
@@ -30,17 +33,20 @@ export const generateCommand = defineCommand({
   summary: 'continue a text through a chain of servers',
   flags: generateFlags,
   options: optionsFrom,
-  run: (options, context) => (options.json ? generateJson(options, context) : generateText(options, context))
+  run(options, context) {
+    if (options.dryRun) return dryRun(options.connect, options.json, context)
+    return options.json ? generateJson(options, context) : generateText(options, context)
+  }
 })
 
 function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOptions {
   const { peers = [], prompt, promptIds, chat, temperature, topP, topK, repetitionPenalty, seed } = given
   if (peers.length === 0) throw new UsageError('--peers is missing: give the addresses that the servers print')
-  if ((prompt === undefined) === (promptIds === undefined))
+  const prompts = [prompt, promptIds].filter(given => given !== undefined).length
+  if (prompts > 1 || (prompts === 0 && given.dryRun !== true))
     throw new UsageError('give one of --prompt and --prompt-ids')
   if (chat && promptIds !== undefined)
     throw new UsageError('--chat wants --prompt: ids are given to the model as they are')
-  if (given.dryRun) throw new NotAvailableError('--dry-run of generate')
   return {
     connect: {
       model: given.model ?? defaultModel,
@@ -63,6 +69,7 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
     json: given.json ?? false,
     explain: given.explain ?? false,
     proofDir: proofDirOf(given),
+    dryRun: given.dryRun ?? false,
     ...present({ trace: given.trace })
   }
 }

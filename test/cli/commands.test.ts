@@ -134,6 +134,7 @@ describe('generate', () => {
       generate: { prompt: 'a', maxNewTokens: 128, sampling: 'settings', stop: [] },
       json: false,
       explain: false,
+      dryRun: false,
       proofDir: join(homedir(), '.andthen', 'proofs')
     })
   })
@@ -163,6 +164,7 @@ describe('generate', () => {
       },
       json: true,
       explain: true,
+      dryRun: false,
       trace: 't',
       proofDir: '/p'
     })
@@ -190,6 +192,11 @@ describe('generate', () => {
 
   it('refuses what this version lacks', () => {
     expect(() => generateCommand.parse([...required, '--model', 'owner/name'], {})).toThrow(NotAvailableError)
+  })
+
+  it('predicts without a prompt', () => {
+    expect(generateCommand.parse(['--peers', peer, '--dry-run'], {}).options.dryRun).toBe(true)
+    expect(() => generateCommand.parse([...required, '--prompt-ids', '1', '--dry-run'], {})).toThrow(UsageError)
   })
 
   it('takes an empty prompt, and a dash for stdin, as they are', () => {
