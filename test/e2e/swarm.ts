@@ -9,8 +9,9 @@ export function serveSpans(spans: readonly string[], args: readonly string[] = [
   return startServers(spans.map(blocks => ({ arguments: [...common, '--blocks', blocks] })))
 }
 
-export const stopAll = (servers: readonly ServerProcess[]): Promise<void[]> =>
-  Promise.all(servers.map(server => server.stop()))
+export async function stopAll(servers: readonly ServerProcess[]): Promise<void> {
+  await Promise.all(servers.map(server => server.stop()))
+}
 
 /** What `--peers` and `connect` take. */
 export const addressesOf = (servers: readonly ServerProcess[]): string[] =>
