@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import { planServe, type ServeOptions } from '../../src/node/index.ts'
+
+const model = 'models/tiny-shakespeare'
+const MiB = 2 ** 20
+const plan = (options: Partial<ServeOptions> = {}) => planServe({ model, memory: 1024 * MiB, ...options })
+
+it('slots, not sessions, take KV cache; parked sessions take what they are given', async () => {
+  const [all, few] = [await plan({ maxSessions: 4 }), await plan({ maxSessions: 4, slots: 1, parkMemory: MiB })]
+  expect([all.slots, few.slots, few.maxSessions]).toEqual([4, 1, 4])
+  expect(few.memoryBytes.kv * 4).toBe(all.memoryBytes.kv)
+  expect(few.memoryBytes).toMatchObject({ weights: all.memoryBytes.weights, parking: MiB })
+  const { weights, kv, parking, base, needed } = few.memoryBytes
+  expect(needed).toBe(weights + kv + parking + base)
+})
+
+it('says what fits, from the same first block', async () => {
+  const whole = await plan()
+  expect(whole).toMatchObject({ fits: true, blocks: [0, 12], largestFit: [0, 12] })
+  const { base, needed } = whole.memoryBytes
+  const half = await plan({ memory: base + Math.ceil((needed - base) / 2) })
+  expect(half).toMatchObject({ fits: false, blocks: [0, 12], largestFit: [0, 6] })
+  expect(await plan({ memory: base })).toMatchObject({ fits: false, largestFit: null })
+})
+
+it('no session is longer than the model knows positions', async () => {
+  expect((await plan({ maxLength: 100_000 })).maxLength).toBe(512)
+  await expect(plan({ blocks: { from: 0, to: 13 } })).rejects.toMatchObject({ code: 'BLOCKS' })
+})
