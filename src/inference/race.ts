@@ -1,6 +1,6 @@
 import { equalBytes, type Receipt } from '../wire/index.ts'
 import { Hold } from './hold.ts'
-import { Lateness } from './lateness.ts'
+import { Lateness, MOST_PATIENCE_MS } from './lateness.ts'
 import type {
   Arrival,
   Effect,
@@ -109,7 +109,8 @@ export class Race<I> {
       pushArrivedAt: 0,
       copyArrivedAt: 0,
       verifiedAt: null,
-      needCopyAt: null
+      // Nobody will say that the push is due: it is given as long as any.
+      needCopyAt: this.#trustPushes && !withBytes ? now + MOST_PATIENCE_MS : null
     }
     this.#records.push(record)
     this.#next = { step: header.replay ? 0 : header.step + 1, position: header.position + header.n }
@@ -144,7 +145,7 @@ export class Race<I> {
     if (record.position !== push.position || record.n !== push.n) return this.#ignore('position', push)
     if (record.pushArrivedAt === 0) {
       record.pushArrivedAt = arrivedAt
-      if (record.verifiedAt !== null) this.#lateness.add(now - record.verifiedAt)
+      if (record.phase === 'waiting' && record.verifiedAt !== null) this.#lateness.add(now - record.verifiedAt)
     }
     if (record.phase === 'waiting') {
       record.receipt = push.receipt
@@ -224,7 +225,8 @@ export class Race<I> {
 
   /** The upstream lost this session: its pushes will not come any more. */
   onUpstreamGone(now: number): Effect<I>[] {
-    for (const record of this.#records) if (record.phase === 'waiting' && record.proof !== null) record.needCopyAt = now
+    for (const record of this.#records)
+      if (record.phase === 'waiting' && this.#isProven(record)) record.needCopyAt = now
     return this.onTimer(now)
   }
 

@@ -12,6 +12,7 @@ import {
   runs,
   sends,
   stops,
+  upstreamGone,
   verifies,
   waits
 } from './race-script.ts'
@@ -244,8 +245,38 @@ describe('what may be asked', () => {
       length: 1,
       committed: 1,
       pushes: { used: 1 }
+    },
+    {
+      name: 'verify none: a push that does not come is given a second, for nobody will verify it',
+      init: { trustPushes: true },
+      script: [
+        [asks(0), []],
+        [waits(999), []],
+        [waits(1), ['need copy 0']],
+        [waits(5000), []],
+        [sends(0, 'x'), ['run 0 on copy x']],
+        [asks(1), []],
+        [upstreamGone, ['need copy 1']],
+        [runs, ['drop copy x', 'answer 0 from copy']]
+      ],
+      length: 1,
+      committed: 1
     }
   ])('$name', checkRace)
+
+  it('does not wait the longer for pushes, the later those come that lost to the copy', () => {
+    const script = new RaceScript()
+    for (let step = 0; step < 20; step++) {
+      script.play(asks(step))
+      script.play(verifies(step, 'x'))
+      expect(script.play(waits(50)), `step ${step}`).toEqual([`need copy ${step}`])
+      script.play(sends(step, 'x'))
+      script.play(runs)
+      script.play(waits(10_000))
+      script.play(pushes(step, 'x'))
+    }
+    expect(script.race.pushes).toMatchObject({ used: 0, late: 20 })
+  })
 
   it('tells when a held push came, not when it was asked for, and keeps the first of two arrivals', () => {
     const script = new RaceScript()
