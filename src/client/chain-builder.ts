@@ -129,8 +129,9 @@ export class ChainBuilder {
     const choices = usable.map(server => {
       const live = this.#sessions.get(server.peerId)?.alive ?? false
       const blocksToReplay = live ? 0 : server.to - server.from
+      const banned = standing.isBanned(server.peerId) ? 1 : 0
       const suspect = standing.isSuspect(server.peerId) ? 1 : 0
-      return { server, from: server.from, to: server.to, cost: [suspect, blocksToReplay, 1, server.pingMs] }
+      return { server, from: server.from, to: server.to, cost: [banned, suspect, blocksToReplay, 1, server.pingMs] }
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
     if (missing.length === 0) return chosen.map(({ server }) => server)
@@ -146,13 +147,17 @@ export class ChainBuilder {
       if (result?.status !== 'fulfilled') throw new HopError(server.peerId, toAndthenError(result?.reason))
       const upstream = servers[i - 1]
       const pushed =
-        this.#init.route === 'push' && upstream !== undefined && !standing.isRelayed(upstream.peerId, server.peerId)
+        this.#init.route !== 'relay' && upstream !== undefined && !standing.isRelayed(upstream.peerId, server.peerId)
       return { server, session: result.value, pushed }
     })
   }
 
+  /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
   #delegates(servers: readonly Candidate[]): boolean {
-    return this.#init.route === 'delegate' && servers.length > 1
+    const { standing } = this.#components
+    const isPushed = (server: Candidate, i: number): boolean =>
+      i === 0 || !standing.isRelayed(servers[i - 1]?.peerId ?? '', server.peerId)
+    return this.#init.route === 'delegate' && servers.length > 1 && servers.every(isPushed)
   }
 
   /** One session, on the first server, which is left to run the others. A route is never used again. */

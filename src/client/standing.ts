@@ -20,6 +20,7 @@ export class Standing {
   readonly #excludedUntil = new Map<string, number>()
   readonly #strikes = new Map<string, number>()
   readonly #relayed = new Set<string>()
+  readonly #liars = new Set<string>()
 
   constructor(components: { clock: Clock }) {
     this.#clock = components.clock
@@ -34,20 +35,31 @@ export class Standing {
     this.#excludedUntil.set(peerId, Math.max(until, this.#excludedUntil.get(peerId) ?? 0))
   }
 
+  /** What the first pushes to the second is no good. */
+  relay(upstream: string, downstream: string): void {
+    this.#relayed.add(edge(upstream, downstream))
+  }
+
   /** One of these two lies about what the first pushed to the second; which one cannot be told. */
   mismatch(upstream: string, downstream: string): void {
-    this.#relayed.add(edge(upstream, downstream))
+    this.relay(upstream, downstream)
     for (const peerId of [upstream, downstream]) this.#strikes.set(peerId, (this.#strikes.get(peerId) ?? 0) + 1)
   }
 
-  /** A proof says that this server lies. */
+  /** A proof says that this server lies to its neighbours: it has none any more, and serves where nobody else can. */
   ban(peerId: string): void {
-    this.#excludedUntil.set(peerId, Number.POSITIVE_INFINITY)
+    this.#liars.add(peerId)
+  }
+
+  isBanned(peerId: string): boolean {
+    return this.#liars.has(peerId)
   }
 
   /** Hidden states go over the client between these two. */
   isRelayed(upstream: string, downstream: string): boolean {
-    return this.#relayed.has(edge(upstream, downstream))
+    return (
+      [upstream, downstream].some(peerId => this.#liars.has(peerId)) || this.#relayed.has(edge(upstream, downstream))
+    )
   }
 
   isExcluded(peerId: string): boolean {

@@ -41,14 +41,17 @@ describe('what is held against a server', () => {
     expect(['a', 'b', 'c'].map(peer => standing.isSuspect(peer))).toEqual([false, true, false])
   })
 
-  test('a proof bans for good', () => {
+  test('a proof takes a server its neighbours for good', () => {
     const clock = new ManualClock()
     const standing = new Standing({ clock })
     standing.ban('a')
     clock.advance(1000 * minute)
-    expect(standing.isExcluded('a')).toBe(true)
-    standing.failed('a', late)
-    clock.advance(2 * minute)
-    expect(standing.isExcluded('a'), 'a later failure does not shorten a ban').toBe(true)
+    expect(standing.isBanned('a')).toBe(true)
+    expect([standing.isRelayed('a', 'b'), standing.isRelayed('b', 'a'), standing.isRelayed('b', 'c')]).toEqual([
+      true,
+      true,
+      false
+    ])
+    expect(standing.isBanned('b')).toBe(false)
   })
 })
