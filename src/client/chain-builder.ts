@@ -13,6 +13,7 @@ import { catchUp } from './catch-up.ts'
 import { MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
+import type { Judge } from './judge.ts'
 import { replay, rewindLengths } from './replay.ts'
 import type { Hop } from './hop.ts'
 import type { Standing } from './standing.ts'
@@ -27,6 +28,7 @@ export interface ChainBuilderComponents {
   readonly digest: Digester
   readonly boundaries: Boundaries
   readonly standing: Standing
+  readonly judge: Judge
 }
 
 export interface ChainBuilderInit {
@@ -93,8 +95,7 @@ export class ChainBuilder {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
         failure = error.cause
-        this.#components.logger.warn({ peer: error.peerId, code: error.code, reason: error.message }, 'a server failed')
-        this.#components.standing.failed(blamedFor(error.cause, error.peerId), error.cause)
+        this.#components.judge.failed(error.peerId, error.cause, servers)
         this.drop(error.peerId, error.cause)
       }
     }
@@ -264,12 +265,6 @@ export class ChainBuilder {
     this.pushes.ignored += pushes.ignored
     this.pushes.mismatched += pushes.mismatched
   }
-}
-
-/** Under delegate the first server says which of the others failed. */
-export function blamedFor(error: AndthenError, peerId: string): string {
-  const { peer } = error.details
-  return error.code === 'ROUTE_FAILED' && typeof peer === 'string' ? peer : peerId
 }
 
 function pushTarget({ server, session }: Hop) {

@@ -1,5 +1,6 @@
 import { type AndthenError, CancelledError, toAndthenError } from '../base/index.ts'
 import {
+  awaitMismatch,
   Boundaries,
   type Fault,
   type KeptInputs,
@@ -10,20 +11,14 @@ import {
 } from '../inference/index.ts'
 import { verifySignature } from '../network/index.ts'
 import type { EquivocationProof, Pushes } from '../wire/index.ts'
-import {
-  blamedFor,
-  type BuiltChain,
-  ChainBuilder,
-  type ChainBuilderComponents,
-  type ChainBuilderInit
-} from './chain-builder.ts'
+import { type BuiltChain, ChainBuilder, type ChainBuilderComponents, type ChainBuilderInit } from './chain-builder.ts'
 import { PREFILL_TOKENS, SETTLE_MS } from './constants.ts'
 import { traceByServer } from './delegated-trace.ts'
 import type { Candidate } from './directory.ts'
 import type { Hop } from './hop.ts'
-import { awaitMismatch, weigh } from './evidence.ts'
+import { Judge } from './judge.ts'
 
-export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries'>
+export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries' | 'judge'>
 export type ChainInit = ChainBuilderInit & { readonly hiddenSize: number }
 
 export interface PassResult {
@@ -66,7 +61,6 @@ export class Chain {
   readonly #inputs: KeptInputs
   readonly #watchdog: Watchdog
   readonly #verify: ChainInit['verify']
-  readonly #proofs: EquivocationProof[] = []
   readonly #shutdown = new AbortController()
   #pipeline: Pipeline<Candidate> | null = null
   /** Passes that are not retired; the first has step number `#base` in this epoch, the first `#started` are under way. */
@@ -83,7 +77,8 @@ export class Chain {
   private constructor(components: ChainComponents, init: ChainInit) {
     this.#boundaries = new Boundaries(init.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
     this.#inputs = this.#boundaries.at(0)
-    this.#components = { ...components, boundaries: this.#boundaries }
+    const judge = new Judge({ ...components, verify: verifySignature })
+    this.#components = { ...components, boundaries: this.#boundaries, judge }
     this.#builder = new ChainBuilder(this.#components, init)
     this.#watchdog = new Watchdog(components, init)
     this.#verify = init.verify
@@ -148,7 +143,8 @@ export class Chain {
     this.#fail(new CancelledError('the chain'))
     this.#shutdown.abort()
     const committed = await this.#builder.close()
-    return { pushes: this.#builder.pushes, committed, replays: this.#builder.replays, proofs: this.#proofs }
+    const { pushes, replays } = this.#builder
+    return { pushes, committed, replays, proofs: this.#components.judge.proofs }
   }
 
   async #settled(): Promise<void> {
@@ -227,26 +223,21 @@ export class Chain {
   }
 
   async #judge(hops: readonly Hop[], fault: Fault): Promise<void> {
-    const { standing, logger, clock } = this.#components
+    const { judge, clock } = this.#components
     if (fault.kind === 'server') {
       const peerId = hops[fault.server]?.server.peerId ?? ''
-      const blamed = blamedFor(fault.error, peerId)
-      logger.warn({ peer: blamed, code: fault.error.code, reason: fault.error.message }, 'a server failed')
-      standing.failed(blamed, fault.error)
+      judge.failed(peerId, fault.error, this.#servers)
       this.#builder.drop(peerId, fault.error)
       return
     }
     const [upstream, downstream] = [hops[fault.upstream], hops[fault.downstream]]
     if (upstream === undefined || downstream === undefined) return
-    const names = { upstream: upstream.server.peerId, downstream: downstream.server.peerId }
+    const { output } = fault
     const mismatch = fault.mismatch ?? (await awaitMismatch(downstream.session, clock))
-    const verdict = weigh({ output: fault.output, mismatch }, names, verifySignature)
-    logger.warn({ ...names, step: fault.step, verdict: verdict.kind }, 'what was pushed is not what was computed')
-    standing.mismatch(names.upstream, names.downstream)
-    if (verdict.kind === 'proof') {
-      this.#proofs.push(verdict.proof)
-      standing.ban(verdict.proof.server)
-    } else if (verdict.kind === 'fault') standing.failed(verdict.peerId, verdict.error)
+    judge.disagreed(
+      { upstream: upstream.server.peerId, downstream: downstream.server.peerId },
+      { told: output === null ? undefined : (output.receipts[0] ?? null), pushed: mismatch?.upstreamReceipt ?? null }
+    )
   }
 
   #fail(error: AndthenError): void {

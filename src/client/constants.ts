@@ -18,7 +18,5 @@ export const ROUTE_QUOTA_FACTOR = 4
 export const MAX_REPAIRS = 16
 /** How long a server that failed is not used. */
 export const EXCLUDED_MS = 1 * minute
-/** After a mismatch, how long the downstream server has to show the receipt that came with the push. */
-export const EVIDENCE_MS = 1 * second
 /** At the end, how long the last proofs and tensors may take. */
 export const SETTLE_MS = 1 * second

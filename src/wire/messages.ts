@@ -223,12 +223,14 @@ export interface ErrorMessage {
   lengths: Lengths | null
   hasStep: boolean
   peerId: string
+  receipts: Receipt[]
 }
 
 export interface Attach {
   pushKey: Uint8Array
   modelDigest: Uint8Array
   boundary: number
+  restart: boolean
 }
 
 export interface Attached {

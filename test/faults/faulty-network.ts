@@ -2,7 +2,6 @@ import type { CallOptions, PeerStream, PeerTarget } from '../../src/network/inde
 import {
   MessageReader,
   MessageWriter,
-  type Outgoing,
   PUSH_PROTOCOL,
   type Push,
   pushFrames,
@@ -59,7 +58,7 @@ class TamperedStream implements PeerStream {
     const handler = {
       onMessage: (message: PushMessage, bytes: number) => {
         if (message.kind === 'push') return new Uint8Array(bytes)
-        writer.send(message as Outgoing<PushMessage>)
+        writer.send(message)
         return null
       },
       onTensor: (message: PushMessage, bytes: Uint8Array) => {

@@ -22,6 +22,8 @@ export const SUSPECT_MS = 1 * second
 export const SUSPECT_FACTOR = 8
 /** A suspect that does not answer a ping within this is gone. */
 export const SUSPECT_PING_MS = 2 * second
+/** After a mismatch, how long the downstream server has to show the receipt that came with the push. */
+export const EVIDENCE_MS = 1 * second
 /** A header still missing this long (or 4 round trips) after the last server's output is being kept back. */
 export const MISSING_HEADER_MS = 1 * second
 export const MISSING_HEADER_ROUND_TRIPS = 4

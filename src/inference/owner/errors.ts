@@ -1,9 +1,11 @@
 import { AndthenError, type ErrorOptions } from '../../base/index.ts'
-import type { ErrorMessage, Terminated } from '../../wire/index.ts'
+import type { ErrorMessage, Receipt, Terminated } from '../../wire/index.ts'
 
 /** A server refused or failed; the code is the server's own (`BUSY`, `MODEL_MISMATCH`, `GONE`, ...). */
 export class RemoteError extends AndthenError {
   override readonly name = 'RemoteError'
+  /** Of two servers of a delegated route that disagree. */
+  readonly receipts: readonly Receipt[]
   constructor(peer: string, error: ErrorMessage) {
     const { retryAfterMs, lengths, peerId } = error
     super(error.code === '' ? 'REMOTE' : error.code, `peer ${peer}: ${error.message}`, {
@@ -14,6 +16,7 @@ export class RemoteError extends AndthenError {
         ...(lengths !== null && { lengths })
       }
     })
+    this.receipts = error.receipts
   }
 }
 

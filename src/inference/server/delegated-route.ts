@@ -1,8 +1,17 @@
 import { type AndthenError, toAndthenError } from '../../base/index.ts'
 import type { Network } from '../../network/index.ts'
 import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
-import { RequestError } from '../errors.ts'
-import { Boundaries, type Fault, type Hop, openSession, type PassTrace, Pipeline, Watchdog } from '../owner/index.ts'
+import { RequestError, RouteMismatchError } from '../errors.ts'
+import {
+  awaitMismatch,
+  Boundaries,
+  type Fault,
+  type Hop,
+  openSession,
+  type PassTrace,
+  Pipeline,
+  Watchdog
+} from '../owner/index.ts'
 import type { DialPolicy } from './dial-policy.ts'
 import type { ServerComponents } from './facts.ts'
 
@@ -30,6 +39,8 @@ export interface RouteResult {
   readonly tensor: Uint8Array | null
 }
 
+type MismatchFault = Extract<Fault, { kind: 'mismatch' }>
+
 interface Waiting {
   resolve(result: RouteResult): void
   reject(error: AndthenError): void
@@ -51,6 +62,8 @@ export class DelegatedRoute {
   #epoch = 0
   #bytesLeft: number
   #failure: AndthenError | null = null
+  /** Why the route has failed, once it is known. */
+  #verdict: Promise<never> | null = null
   /** Told once, when a server of the route fails. */
   onFailed: (error: AndthenError) => void = () => undefined
 
@@ -118,9 +131,10 @@ export class DelegatedRoute {
    * Sends what this node computed through the rest of the route.
    *
    * @param input float32 [n, hidden], unchanged from here on
-   * @throws RequestError ROUTE_FAILED, QUOTA
+   * @throws RequestError ROUTE_FAILED, QUOTA; RouteMismatchError
    */
   run(step: { position: number; n: number; want: 'last' | 'none' }, input: Uint8Array): Promise<RouteResult> {
+    if (this.#verdict !== null) return this.#verdict
     return new Promise((resolve, reject) => {
       const pipeline = this.#pipeline
       this.#bytesLeft -= input.length
@@ -183,14 +197,29 @@ export class DelegatedRoute {
   }
 
   #onFault(fault: Fault): void {
-    const index = fault.kind === 'server' ? fault.server : fault.upstream
-    const peerId = this.#hops[index]?.server.peerId ?? ''
-    const why =
-      fault.kind === 'server' ? fault.error : new RequestError('MISMATCH', 'it pushed other bytes than it sent')
-    const failure = routeFailed(peerId, why)
-    this.#failure = failure
     this.#pipeline = null
     this.#watchdog.watch(null)
+    if (fault.kind === 'server') this.#fail(routeFailed(this.#hops[fault.server]?.server.peerId ?? '', fault.error))
+    else {
+      this.#verdict = this.#weigh(fault).then(failure => {
+        this.#fail(failure)
+        throw failure
+      })
+      this.#verdict.catch(() => undefined)
+    }
+  }
+
+  /** Who lied is for the route's owner to say, whose connections the two are: it gets what both have signed. */
+  async #weigh({ upstream, downstream, output, mismatch }: MismatchFault): Promise<RouteMismatchError> {
+    const session = this.#hops[downstream]?.session
+    const said = mismatch ?? (session === undefined ? null : await awaitMismatch(session, this.#components.clock))
+    const [told, pushed] = [output?.receipts[0], said?.upstreamReceipt]
+    const receipts = told === undefined || pushed == null ? [] : [told, pushed]
+    return new RouteMismatchError(this.#hops[upstream]?.server.peerId ?? '', receipts)
+  }
+
+  #fail(failure: AndthenError): void {
+    this.#failure ??= failure
     this.#drop(failure)
     this.onFailed(failure)
   }

@@ -12,6 +12,7 @@ import {
   type ServerMessage,
   type TensorOptions
 } from '../../wire/index.ts'
+import { RouteMismatchError } from '../errors.ts'
 
 /** A stream that does not take what it asked for: beyond this the session is not worth its memory. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
@@ -99,6 +100,7 @@ export class OwnerConnection {
         retryable: error.retryable,
         retryAfterMs,
         peerId: String(error.details['peer'] ?? ''),
+        receipts: error instanceof RouteMismatchError ? [...error.receipts] : [],
         ...(lengths === undefined ? {} : { lengths }),
         ...(epoch === undefined || step === undefined ? {} : { hasStep: true, epoch, step })
       }
