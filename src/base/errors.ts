@@ -33,7 +33,7 @@ export class UsageError extends AndthenError {
   }
 }
 
-/** A value that the contract names and this version does not deliver (exit status 2). */
+/** A value that is known and not delivered by this version (exit status 2). */
 export class NotAvailableError extends AndthenError {
   override readonly name = 'NotAvailableError'
   constructor(what: string, options: ErrorOptions = {}) {

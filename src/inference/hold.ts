@@ -59,10 +59,6 @@ export class Hold<I> {
     return first === undefined ? null : first.arrivedAt + this.#holdMs
   }
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
   #remove(which: (held: Held<I>) => boolean): Held<I>[] {
     const taken = this.#held.filter(which)
     if (taken.length === 0) return taken

@@ -75,11 +75,6 @@ export class Race<I> {
     return this.#records.filter(record => !record.replay && record.phase === 'done' && record.step >= step)
   }
 
-  /** Whether a run is in the runner. */
-  get busy(): boolean {
-    return this.#running !== null
-  }
-
   /** The owner asks for a step; its bytes, where it sends them, follow by `onCopy`. */
   onStep(header: StepHeader, withBytes: boolean, now: number): Effect<I>[] {
     if (header.epoch < this.#epoch || (header.epoch === this.#epoch && this.#ended)) return []

@@ -21,7 +21,7 @@ export interface MessageReaderInit {
 }
 
 interface OpenTensor<M> {
-  message: M
+  readonly message: M
   into: Uint8Array | null
   total: number
   filled: number
@@ -51,6 +51,11 @@ export class MessageReader<M> {
   /** Takes a chunk as the network gave it. @throws WireError; the stream is then of no further use */
   push(chunk: Uint8Array): void {
     this.#decoder.push(chunk)
+  }
+
+  /** Reads past the rest of a tensor that is on its way into `tensor`: nobody waits for it any more. */
+  forget(tensor: Uint8Array): void {
+    for (const open of this.#open.values()) if (open.into === tensor) open.into = null
   }
 
   #onHeader(message: M | null, fragment: Fragment | null): void {

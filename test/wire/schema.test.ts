@@ -131,7 +131,7 @@ describe('frames', () => {
       next: null,
       nextNone: false
     })
-    expect(content({ ...pushed?.value })).toEqual({ pushKey: [], modelDigest: [], boundary: 0 })
+    expect(content({ ...pushed?.value })).toEqual({ pushKey: [], modelDigest: [], boundary: 0, restart: false })
     expect(content({ ...attached?.value })).toEqual({ pushKey: [], steps: 0, bytes: 0 })
   })
 

@@ -143,9 +143,9 @@ export class DelegatedRoute {
       } else if (this.#bytesLeft < 0) {
         reject(new RequestError('QUOTA', 'the route has carried the bytes that its owner asked for'))
       } else {
-        this.#watchdog.progress()
         this.#waiting.set(pipeline.nextStep, { resolve, reject })
         pipeline.start({ ...step, input })
+        this.#watchdog.progress()
       }
     })
   }
@@ -186,6 +186,7 @@ export class DelegatedRoute {
     )
     this.#pipeline = pipeline
     this.#watchdog.watch(pipeline)
+    pipeline.begin()
   }
 
   #onEmit(step: number, tensor: Uint8Array | null, trace: PassTrace): void {
@@ -238,16 +239,12 @@ async function openHop(
   signal: AbortSignal
 ): Promise<Hop> {
   const { policy, facts, limits } = components
-  const target = policy.allowed(peer.addresses).map(address => withPeerId(address, peer.peerId))
+  const target = policy.targets(peer.peerId, peer.addresses)
   if (target.length === 0 || !policy.spend(owner))
     throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
   const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
   const session = await openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, { signal })
   return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
-}
-
-function withPeerId(address: string, peerId: string): string {
-  return address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`
 }
 
 function pushTarget({ server, session }: Hop): { peerId: string; addresses: string[]; pushKey: Uint8Array } {

@@ -1,9 +1,11 @@
-import type { Clock } from '../../base/index.ts'
-import { isPublicAddress } from '../../network/index.ts'
+import { type Clock, UsageError } from '../../base/index.ts'
+import { isPublicAddress, parsePeerAddress } from '../../network/index.ts'
 
 const minute = 60_000
 /** Dials that one owner may cause at once, and how many a minute come back: re-routing needs few. */
 const DIALS_PER_OWNER = 32
+/** Addresses of one peer that are looked at; nobody listens on more. */
+const MAX_ADDRESSES = 8
 /** Owners remembered; the one longest without a dial is forgotten first. */
 const OWNERS_KEPT = 4096
 
@@ -27,10 +29,14 @@ export class DialPolicy {
     this.#isPublic = () => components.ownAddresses().some(isPublicAddress)
   }
 
-  /** The addresses of these that may be dialled. */
-  allowed(addresses: readonly string[]): readonly string[] {
-    if (!this.#isPublic()) return addresses
-    return addresses.filter(address => /^\/ip[46]\//.test(address) && isPublicAddress(address))
+  /** What may be dialled to reach this peer, and no other: each address ends in its id. */
+  targets(peerId: string, addresses: readonly string[]): string[] {
+    const literalOnly = this.#isPublic()
+    return addresses
+      .slice(0, MAX_ADDRESSES)
+      .map(address => ofPeer(peerId, address))
+      .filter(address => address !== null)
+      .filter(address => !literalOnly || (/^\/ip[46]\//.test(address) && isPublicAddress(address)))
   }
 
   /** Takes one dial off the owner's allowance; false when it is used up. */
@@ -47,5 +53,17 @@ export class DialPolicy {
   #forget(owner: string, left: number): boolean {
     this.#owners.delete(owner)
     return left >= 1
+  }
+}
+
+/** The address with this peer's id at its end; null where it is none, or another's. */
+function ofPeer(peerId: string, address: string): string | null {
+  try {
+    const whole = /\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peerId}`
+    const parsed = parsePeerAddress(whole)
+    return parsed.peerId === peerId ? parsed.address : null
+  } catch (error) {
+    if (error instanceof UsageError) return null
+    throw error
   }
 }

@@ -1,4 +1,4 @@
-import { AndthenError, type Logger, toAndthenError } from '../../base/index.ts'
+import { AndthenError, type Clock, type Logger, TimeoutError, toAndthenError } from '../../base/index.ts'
 import type { PeerStream } from '../../network/index.ts'
 import {
   type Lengths,
@@ -16,6 +16,8 @@ import { RouteMismatchError } from '../errors.ts'
 
 /** A stream that does not take what it asked for: beyond this the session is not worth its memory. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
+/** How long a stream that is over waits for its owner to read what is queued, ms. */
+const CLOSE_MS = 10_000
 
 export interface OwnerConnectionInit {
   maxTensorBytes: number
@@ -34,29 +36,40 @@ export interface ErrorContext {
 /** The stream of one owner, as messages. Garbage on it ends it with a typed `Error`; it never reaches a session. */
 export class OwnerConnection {
   readonly owner: string
+  readonly #clock: Clock
   readonly #stream: PeerStream
   readonly #writer: MessageWriter<ServerMessage>
   readonly #onSlow: () => void
   #open = true
   #slow = false
   #closing = false
+  #stopWaiting: () => void = () => undefined
 
   constructor(
-    components: { stream: PeerStream; handler: MessageHandler<OwnerMessage>; logger: Logger },
+    components: { stream: PeerStream; handler: MessageHandler<OwnerMessage>; clock: Clock; logger: Logger },
     init: OwnerConnectionInit
   ) {
-    const { stream, handler, logger } = components
+    const { stream, handler, clock, logger } = components
+    this.#clock = clock
     this.owner = stream.remotePeer
     this.#stream = stream
     this.#onSlow = init.onSlow
     this.#writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: stream })
-    const reader = new MessageReader<OwnerMessage>({ codec: ownerFrames, handler }, init)
+    // Nothing is heard any more once the connection was given up, not even what came in the same chunk.
+    const whileOpen: MessageHandler<OwnerMessage> = {
+      onMessage: (message, bytes) => (this.#open ? handler.onMessage(message, bytes) : null),
+      onTensor: (message, tensor) => {
+        if (this.#open) handler.onTensor(message, tensor)
+      }
+    }
+    const reader = new MessageReader<OwnerMessage>({ codec: ownerFrames, handler: whileOpen }, init)
     stream.onDrain = () => {
       this.#writer.drained()
       this.#closeWhenFlushed()
     }
     stream.onClose = () => {
       this.#open = false
+      this.#stopWaiting()
       this.#writer.clear()
       init.onClose()
     }
@@ -118,6 +131,8 @@ export class OwnerConnection {
     if (!this.#open) return
     this.#open = false
     this.#closing = true
+    const late = new TimeoutError('reading the last answers', CLOSE_MS)
+    this.#stopWaiting = this.#clock.after(CLOSE_MS, () => this.#stream.abort(late))
     this.#closeWhenFlushed()
   }
 

@@ -12,31 +12,27 @@ import {
   type PushMessage
 } from '../../wire/index.ts'
 import type { StatesBuffer } from '../buffers.ts'
+import { RequestError } from '../errors.ts'
 import type { ServerComponents } from './facts.ts'
 import type { HostedSession } from './hosted-session.ts'
+import { PushAttachment } from './push-attachment.ts'
 import { checkPush, type RejectedReason } from './upstream-check.ts'
 
 /** Attaches that came before their session's owner named the upstream; a race of two messages, so few and short-lived. */
 const MAX_EARLY_ATTACHES = 16
-/** Steps that may be pushed beyond those that were consumed. */
-const WINDOW_STEPS = 32
-
-/** One session attached to one incoming stream: totals of what was begun, what is over, and what may be begun. */
-interface Attachment {
-  readonly hosted: HostedSession
-  readonly begun: { steps: number; bytes: number }
-  readonly over: { steps: number; bytes: number }
-  readonly limit: { steps: number; bytes: number }
-}
+/** Answers that wait to be read by a sender; one who asks and does not read is not kept. */
+const MAX_QUEUED_BYTES = 64 * 1024
 
 interface Incoming {
   readonly peer: string
+  readonly stream: PeerStream
+  readonly reader: MessageReader<PushMessage>
   readonly writer: MessageWriter<AttachMessage>
-  readonly attached: Map<string, Attachment>
+  readonly attached: Map<string, PushAttachment>
   /** Keys asked for before their owner named this peer. */
   readonly early: Set<string>
   /** Buffers being filled, by the view that the reader fills. */
-  readonly filling: Map<Uint8Array, { attachment: Attachment; buffer: StatesBuffer }>
+  readonly filling: Map<Uint8Array, { attachment: PushAttachment; buffer: StatesBuffer }>
 }
 
 type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock' | 'logger' | 'ledger'>
@@ -61,15 +57,19 @@ export class PushReceiver {
   remove(hosted: HostedSession): void {
     const key = hexOf(hosted.pushKey)
     this.#sessions.delete(key)
-    for (const incoming of this.#streams) incoming.attached.delete(key)
+    for (const incoming of this.#streams) {
+      incoming.early.delete(key)
+      this.#detach(incoming, key)
+    }
   }
 
   /** The session's owner named its upstream: lets in whoever of that name asked before, and nobody else any more. */
   onUpstream(hosted: HostedSession): void {
     const key = hexOf(hosted.pushKey)
-    for (const incoming of this.#streams) {
-      if (incoming.peer !== hosted.upstream) incoming.attached.delete(key)
-      else if (incoming.early.delete(key) || incoming.attached.has(key)) this.#admit(incoming, key, hosted)
+    for (const incoming of [...this.#streams]) {
+      if (incoming.peer !== hosted.upstream) this.#detach(incoming, key)
+      else if (incoming.early.delete(key)) this.#admit(incoming, key, hosted)
+      else if (incoming.attached.has(key)) this.#grant(incoming, key)
     }
   }
 
@@ -77,13 +77,6 @@ export class PushReceiver {
   accept(stream: PeerStream): void {
     const { limits, logger } = this.#components
     const writer = new MessageWriter<AttachMessage>({ codec: attachFrames, sink: stream })
-    const incoming: Incoming = {
-      peer: stream.remotePeer,
-      writer,
-      attached: new Map(),
-      early: new Set(),
-      filling: new Map()
-    }
     const handler = {
       onMessage: (message: PushMessage, bytes: number) => this.#onMessage(incoming, message, bytes),
       onTensor: (message: PushMessage, tensor: Uint8Array) => {
@@ -94,6 +87,15 @@ export class PushReceiver {
       { codec: pushFrames, handler },
       { maxTensorBytes: limits.creditBytes }
     )
+    const incoming: Incoming = {
+      peer: stream.remotePeer,
+      stream,
+      reader,
+      writer,
+      attached: new Map(),
+      early: new Set(),
+      filling: new Map()
+    }
     this.#streams.add(incoming)
     stream.onDrain = () => writer.drained()
     stream.onClose = () => {
@@ -119,7 +121,7 @@ export class PushReceiver {
       case 'upstreamGone': {
         const key = hexOf(message.value.pushKey)
         const attachment = incoming.attached.get(key)
-        incoming.attached.delete(key)
+        this.#detach(incoming, key)
         attachment?.hosted.onUpstreamGone()
         return null
       }
@@ -135,35 +137,41 @@ export class PushReceiver {
     if (hosted === undefined) return this.#reject('unknown-session')
     if (attach.boundary !== facts.from || !equalBytes(attach.modelDigest, facts.modelDigest))
       return this.#reject('shape')
-    if (hosted.upstream === incoming.peer) return this.#admit(incoming, key, hosted)
+    if (hosted.upstream === incoming.peer) {
+      if (attach.restart || !incoming.attached.has(key)) this.#admit(incoming, key, hosted)
+      else this.#grant(incoming, key)
+      return
+    }
     if (incoming.early.size < MAX_EARLY_ATTACHES) incoming.early.add(key)
     this.#reject('foreign-peer')
   }
 
+  /** Begins an attachment: a session has one at a time, on the stream that asked last. */
   #admit(incoming: Incoming, key: string, hosted: HostedSession): void {
-    const known = incoming.attached.get(key)
-    const nothing = (): { steps: number; bytes: number } => ({ steps: 0, bytes: 0 })
-    const attachment = known ?? { hosted, begun: nothing(), over: nothing(), limit: nothing() }
-    incoming.attached.set(key, attachment)
-    this.#grant(incoming, key, attachment)
+    for (const other of this.#streams) this.#detach(other, key)
+    incoming.attached.set(key, new PushAttachment(hosted, { windowBytes: this.#components.limits.creditBytes }))
+    this.#grant(incoming, key)
   }
 
-  /** Raises the credit to a full window beyond what is over: what is under way stays within one window. */
-  #grant(incoming: Incoming, key: string, { over, limit }: Attachment): void {
-    limit.steps = over.steps + WINDOW_STEPS
-    limit.bytes = over.bytes + this.#components.limits.creditBytes
+  /** Ends an attachment, and reads past what is under way for it. */
+  #detach(incoming: Incoming, key: string): void {
+    const attachment = incoming.attached.get(key)
+    if (attachment === undefined) return
+    incoming.attached.delete(key)
+    for (const [view, filled] of incoming.filling) {
+      if (filled.attachment !== attachment) continue
+      incoming.filling.delete(view)
+      incoming.reader.forget(view)
+      attachment.hosted.dropBuffer(filled.buffer)
+    }
+  }
+
+  #grant(incoming: Incoming, key: string): void {
+    const limit = incoming.attached.get(key)?.grant()
+    if (limit === undefined) return
     incoming.writer.send({ kind: 'attached', value: { pushKey: Buffer.from(key, 'hex'), ...limit } })
-  }
-
-  /** A push is whole, or was refused by its header: its credit goes back, half a window at a time. */
-  #finish(incoming: Incoming, key: string, attachment: Attachment, bytes: number): void {
-    const { over, limit } = attachment
-    over.steps++
-    over.bytes += bytes
-    const halfSpent =
-      limit.steps - over.steps <= WINDOW_STEPS / 2 ||
-      limit.bytes - over.bytes <= this.#components.limits.creditBytes / 2
-    if (halfSpent) this.#grant(incoming, key, attachment)
+    if (incoming.writer.queuedBytes <= MAX_QUEUED_BYTES) return
+    incoming.stream.abort(new RequestError('SLOW_READER', 'the answers to its attaches are not read'))
   }
 
   /** Checks a push by its header, before a byte of it is kept. */
@@ -174,15 +182,12 @@ export class PushReceiver {
       this.#reject(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
       return null
     }
-    const { begun, limit } = attachment
-    if (begun.steps >= limit.steps || begun.bytes + bytes > limit.bytes) {
+    if (!attachment.begin(bytes)) {
       this.#reject('no-credit')
       return null
     }
-    begun.steps++
-    begun.bytes += bytes
     if (push.n < 1 || bytes !== push.n * this.#components.facts.hiddenSize * 4) {
-      this.#finish(incoming, key, attachment, bytes)
+      if (attachment.finish(bytes)) this.#grant(incoming, key)
       this.#reject('shape')
       return null
     }
@@ -199,12 +204,7 @@ export class PushReceiver {
     const { hosted } = attachment
     const key = hexOf(push.pushKey)
     const { facts, digest: digestOf } = this.#components
-    // The session may have ended, or changed its upstream, while the bytes were under way.
-    if (incoming.attached.get(key) !== attachment) {
-      hosted.dropBuffer(buffer)
-      return this.#reject('not-attached')
-    }
-    this.#finish(incoming, key, attachment, tensor.length)
+    if (attachment.finish(tensor.length)) this.#grant(incoming, key)
     const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
     const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: incoming.peer })
     if (reason !== null) {

@@ -114,14 +114,11 @@ export class PushSender {
 
   async #connect(next: NextServer, link: Link, owner: string): Promise<void> {
     const { network, policy } = this.#components
-    const addresses = policy.allowed(next.addresses)
-    if (addresses.length === 0 || !policy.spend(owner)) return this.#lost(next.peerId, link, 'REFUSED')
+    const targets = policy.targets(next.peerId, next.addresses)
+    if (targets.length === 0 || !policy.spend(owner)) return this.#lost(next.peerId, link, 'REFUSED')
     link.dialling = true
     try {
-      const stream = await network.openStream(
-        addresses.map(address => (address.includes('/p2p/') ? address : `${address}/p2p/${next.peerId}`)),
-        PUSH_PROTOCOL
-      )
+      const stream = await network.openStream(targets, PUSH_PROTOCOL)
       if (this.#links.get(next.peerId) !== link) {
         void stream.close()
         return
@@ -163,8 +160,12 @@ export class PushSender {
   }
 
   #sendAttach(link: Link, target: PushTarget): void {
+    const restart = target.asked()
     const pushKey = Buffer.from(target.next.pushKey, 'hex')
-    link.writer?.send({ kind: 'attach', value: { pushKey, modelDigest: this.#modelDigest, boundary: this.#boundary } })
+    link.writer?.send({
+      kind: 'attach',
+      value: { pushKey, restart, modelDigest: this.#modelDigest, boundary: this.#boundary }
+    })
   }
 
   #lost(peerId: string, link: Link, reason: NotPushed): void {

@@ -23,6 +23,7 @@ export class PushTarget {
   #bytes = { sent: 0, limit: 0 }
   #waiters: ((reason: NotPushed) => void)[] = []
   #failure: NotPushed = 'NOT_ATTACHED'
+  #asked = false
 
   constructor(next: NextServer, owner: string) {
     this.next = next
@@ -45,6 +46,13 @@ export class PushTarget {
     this.#bytes.sent += bytes
   }
 
+  /** An `Attach` is sent; true where it is the first on this stream, from which credit counts. */
+  asked(): boolean {
+    const first = !this.#asked
+    this.#asked = true
+    return first
+  }
+
   onAttached(credit: { steps: number; bytes: number }): void {
     this.#attached = true
     this.#steps.limit = Math.max(this.#steps.limit, credit.steps)
@@ -55,6 +63,7 @@ export class PushTarget {
   /** The stream is gone, or was never had. */
   onLost(reason: NotPushed): void {
     this.#attached = false
+    this.#asked = false
     this.#failure = reason
     this.#steps = { sent: 0, limit: 0 }
     this.#bytes = { sent: 0, limit: 0 }

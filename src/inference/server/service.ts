@@ -181,7 +181,7 @@ export class InferenceServer {
       }
     }
     const connection: OwnerConnection = new OwnerConnection(
-      { stream, handler, logger },
+      { stream, handler, clock, logger },
       {
         maxTensorBytes: limits.creditBytes,
         onClose: () => {

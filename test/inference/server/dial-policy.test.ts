@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../../../src/base/index.ts'
+import { createIdentity } from '../../../src/network/index.ts'
 import { DialPolicy } from '../../../src/inference/server/dial-policy.ts'
 
 const policy = (own: string[], clock = new ManualClock()): DialPolicy =>
   new DialPolicy({ clock, ownAddresses: () => own })
+
+const { peerId: peer } = await createIdentity()
+const { peerId: other } = await createIdentity()
 
 const named = [
   '/ip4/127.0.0.1/tcp/1',
@@ -12,7 +16,7 @@ const named = [
   '/ip4/8.8.8.8/tcp/1',
   '/ip6/::1/tcp/1',
   '/ip6/fd00::1/tcp/1',
-  '/ip6/::ffff:10.0.0.1/tcp/1',
+  '/ip6/::ffff:a00:1/tcp/1',
   '/ip6/2001:4860:4860::8888/tcp/1',
   '/dns4/metadata.internal/tcp/80',
   '/dns4/example.com/tcp/443'
@@ -20,14 +24,31 @@ const named = [
 
 describe('dialling for a client', () => {
   it('a public node dials public literal addresses only', () => {
-    expect(policy(['/ip4/10.0.0.9/tcp/1', '/ip4/1.1.1.1/tcp/1']).allowed(named)).toEqual([
-      '/ip4/8.8.8.8/tcp/1',
-      '/ip6/2001:4860:4860::8888/tcp/1'
-    ])
+    expect(
+      named.flatMap(address => policy(['/ip4/10.0.0.9/tcp/1', '/ip4/1.1.1.1/tcp/1']).targets(peer, [address]))
+    ).toEqual([`/ip4/8.8.8.8/tcp/1/p2p/${peer}`, `/ip6/2001:4860:4860::8888/tcp/1/p2p/${peer}`])
   })
 
   it('a node on loopback or in a private network dials what it is given', () => {
-    expect(policy(['/ip4/127.0.0.1/tcp/1', '/ip4/10.0.0.9/tcp/1']).allowed(named)).toEqual(named)
+    const own = ['/ip4/127.0.0.1/tcp/1', '/ip4/10.0.0.9/tcp/1']
+    expect(named.flatMap(address => policy(own).targets(peer, [address]))).toEqual(
+      named.map(address => `${address}/p2p/${peer}`)
+    )
+  })
+
+  it('nobody but the peer that was named is dialled for it', () => {
+    const targets = policy(['/ip4/127.0.0.1/tcp/1']).targets(peer, [
+      `/ip4/127.0.0.1/tcp/1/p2p/${other}`,
+      `/ip4/127.0.0.1/tcp/2/p2p/${other}/p2p-circuit`,
+      'nonsense',
+      `/ip4/127.0.0.1/tcp/3/p2p/${peer}`
+    ])
+    expect(targets).toEqual([`/ip4/127.0.0.1/tcp/3/p2p/${peer}`])
+  })
+
+  it('looks at eight addresses of a peer', () => {
+    const many = Array.from({ length: 100 }, (_, port) => `/ip4/127.0.0.1/tcp/${port + 1}`)
+    expect(policy([]).targets(peer, many)).toHaveLength(8)
   })
 
   it('an owner has 32 dials, which come back over a minute; others are not concerned', () => {

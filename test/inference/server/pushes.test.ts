@@ -1,3 +1,4 @@
+import { createIdentity } from '../../../src/network/index.ts'
 import { describe, expect, it } from 'vitest'
 import { type Push, type Statement } from '../../../src/wire/index.ts'
 import { Bench, inputDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
@@ -243,15 +244,18 @@ describe('attaching', () => {
   })
 })
 
+// What is dialled must be an address of just this peer, so this name is a real one.
+const { peerId: second } = await createIdentity()
+
 describe('two servers', () => {
   async function chain(): Promise<{ bench: Bench; nodes: [Node, Node]; owners: [Owner, Owner] }> {
     const bench = new Bench()
-    const nodes: [Node, Node] = [await bench.node('first', [0, 4]), await bench.node('second', [4, 8])]
+    const nodes: [Node, Node] = [await bench.node('first', [0, 4]), await bench.node(second, [4, 8])]
     const owners: [Owner, Owner] = [await bench.session(nodes[0]), await bench.session(nodes[1], { upstream: 'first' })]
     return { bench, nodes, owners }
   }
   const nextOf = (owner: Owner) => ({
-    peerId: 'second',
+    peerId: second,
     addresses: ['/ip4/127.0.0.1/tcp/1'],
     pushKey: owner.last('opened').pushKey
   })
