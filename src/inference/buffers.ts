@@ -7,7 +7,7 @@ export interface StatesBuffer {
 /** Kept at most by one pool: a session's decode steps under way, not its prompts. */
 const KEPT_BYTES = 1024 * 1024
 
-/** Hands out aligned buffers and takes them back, so that a decode step allocates nothing. */
+/** Hands out aligned buffers for inputs and takes them back. Outputs have memory of their own: they may be sent again. */
 export class BufferPool {
   readonly #free = new Map<number, StatesBuffer[]>()
   #keptBytes = 0

@@ -51,9 +51,8 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
   const token = await readToken(options.adminTokenFile)
   const modelDigest = await model.digest()
   const taken: Taken = []
-  const close = async (): Promise<void> => {
-    for (const giveBack of taken.splice(0).reverse()) await giveBack()
-  }
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => (closed ??= giveBackAll(taken))
   try {
     const runner = await loadRunner(model, plan, options, logger)
     taken.push(() => runner.close())
@@ -73,6 +72,13 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
 
 /** How to give back what was taken, the last first. */
 type Taken = (() => Promise<void>)[]
+
+/** Gives back everything, whatever fails on the way. @throws the first failure */
+async function giveBackAll(taken: Taken): Promise<void> {
+  const failures: unknown[] = []
+  for (const giveBack of taken.reverse()) await giveBack().catch((failure: unknown) => failures.push(failure))
+  if (failures.length > 0) throw toAndthenError(failures[0])
+}
 
 interface About {
   readonly model: Model

@@ -23,7 +23,6 @@ export {
   type Outgoing,
   ownerFrames,
   pushFrames,
-  receiptMessage,
   serverFrames,
   statementMessage
 } from './schema.ts'

@@ -12,8 +12,6 @@ export interface TensorOptions {
   key?: string
   /** Asked before the message is begun: true drops it unsent, for work that a rewind has made stale. */
   stale?: () => boolean
-  /** Called once: true when the last byte was handed to the stream, false when it was dropped as stale. */
-  done?: (sent: boolean) => void
 }
 
 interface Job<M> {
@@ -28,7 +26,7 @@ interface Job<M> {
  * Writes messages to a stream. Messages without a tensor go first, between the fragments of others. Messages with one
  * keep their order: a short tensor goes along with its message, a long one (more than a fragment) after it, so that the
  * receiver knows the digests while the bytes are still under way; long ones of different keys take turns. Nothing is
- * copied: a tensor must not change until its `done`.
+ * copied: a tensor must not change any more.
  *
  *     control  ───────────────────────────┐
  *     messages with tensors, in order ───┐│
@@ -79,13 +77,11 @@ export class MessageWriter<M> {
 
   /** Drops all that is queued: the stream is gone. */
   clear(): void {
-    const dropped = [...this.#messages, ...[...this.#long.values()].flat()]
     this.#control.length = 0
     this.#messages.length = 0
     this.#long.clear()
     this.#queuedBytes = 0
     this.#writable = false
-    for (const job of dropped) job.options.done?.(false)
   }
 
   #pump(): void {
@@ -123,11 +119,10 @@ export class MessageWriter<M> {
 
   #drop(job: Job<M>): void {
     this.#queuedBytes -= job.bytes.length
-    job.options.done?.(false)
   }
 
   #writeFragment(job: Job<M>): void {
-    const { message, bytes, options } = job
+    const { message, bytes } = job
     const long = bytes.length > MAX_FRAGMENT_BYTES
     // The message of a long tensor goes without bytes: they wait for their turn.
     const length = long && message !== null ? 0 : MAX_FRAGMENT_BYTES
@@ -139,7 +134,6 @@ export class MessageWriter<M> {
     this.#queuedBytes -= payload.length
     if (long && message !== null) this.#enqueueBytes(job)
     this.#writable = this.#sink.send(payload.length > 0 ? [header, payload] : [header])
-    if (job.offset === bytes.length) options.done?.(true)
   }
 
   #enqueueBytes(job: Job<M>): void {

@@ -2,16 +2,7 @@ import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
 import { DIGEST_BYTES, KEY_BYTES } from './constants.ts'
 import { WireError } from './errors.ts'
-import type {
-  AttachMessage,
-  Fragment,
-  Info,
-  OwnerMessage,
-  PushMessage,
-  Receipt,
-  ServerMessage,
-  Statement
-} from './messages.ts'
+import type { AttachMessage, Fragment, Info, OwnerMessage, PushMessage, ServerMessage, Statement } from './messages.ts'
 
 // src/wire and dist/wire lie equally deep, so the one path serves both.
 const root = protobuf.loadSync(fileURLToPath(new URL('../../proto/andthen.proto', import.meta.url)))
@@ -77,32 +68,62 @@ const fixedLengths: Readonly<Record<string, number>> = {
 
 /** Messages within messages that the protocol does not do without. */
 const required: Readonly<Record<string, readonly string[]>> = {
-  opened: ['lengths', 'credit'],
-  output: ['lengths', 'stamps', 'pushes'],
-  rewound: ['lengths'],
-  resumed: ['lengths', 'credit'],
-  push: ['receipt'],
-  hops: ['peer']
+  Opened: ['lengths', 'credit'],
+  Output: ['lengths', 'stamps', 'pushes'],
+  Rewound: ['lengths'],
+  Resumed: ['lengths', 'credit'],
+  Push: ['receipt'],
+  RouteHop: ['peer']
 }
 
-/** Checks what the schema cannot say, of a message and of those within it. */
-function checkFields(kind: string, value: object): void {
-  for (const name of required[kind] ?? [])
-    if (Reflect.get(value, name) === null) throw new WireError('FRAME_MALFORMED', `${kind} lacks ${name}`)
-  for (const [name, field] of Object.entries(value)) {
-    if (field instanceof Uint8Array) {
-      const want = fixedLengths[name]
-      if (want !== undefined && field.length !== want && field.length !== 0)
-        throw new WireError('FRAME_MALFORMED', `${kind}.${name} has ${field.length} bytes, not ${want}`)
-    } else if (typeof field === 'object' && field !== null) {
-      const parts: unknown[] = Array.isArray(field) ? field : [field]
-      for (const part of parts) if (typeof part === 'object' && part !== null) checkFields(name, part)
-    }
+type Check = (value: object) => void
+
+const checks = new Map<protobuf.Type, Check>()
+
+/** What the schema cannot say of a message of this type and of those within it, put together once: it runs for every frame. */
+function checkOf(type: protobuf.Type): Check {
+  const known = checks.get(type)
+  if (known !== undefined) return known
+  const steps = type.fieldsArray.flatMap(field => checkOfField(type, field.resolve()))
+  const check: Check = value => {
+    for (const step of steps) step(value)
   }
+  checks.set(type, check)
+  return check
+}
+
+function checkOfField(type: protobuf.Type, { name, type: kind, repeated, resolvedType }: protobuf.Field): Check[] {
+  const path = `${type.name}.${name}`
+  const length = kind === 'bytes' ? fixedLengths[name] : undefined
+  if (length !== undefined)
+    return [
+      value => {
+        const { length: given } = Reflect.get(value, name) as Uint8Array
+        if (given !== length && given !== 0)
+          throw new WireError('FRAME_MALFORMED', `${path} has ${given} bytes, not ${length}`)
+      }
+    ]
+  if (!(resolvedType instanceof protobuf.Type)) return []
+  const inner = checkOf(resolvedType)
+  if (repeated)
+    return [
+      value => {
+        for (const part of Reflect.get(value, name) as object[]) inner(part)
+      }
+    ]
+  const demanded = required[type.name]?.includes(name) ?? false
+  return [
+    value => {
+      const part = Reflect.get(value, name) as object | null
+      if (part !== null) inner(part)
+      else if (demanded) throw new WireError('FRAME_MALFORMED', `${path} is missing`)
+    }
+  ]
 }
 
 function frameCodec<M extends { kind: string; value: object }>(name: string): FrameCodec<M> {
   const type = root.lookupType(`andthen.v1.${name}`)
+  const check = checkOf(type)
   return {
     encode(message, fragment) {
       const frame: Record<string, unknown> = {}
@@ -117,11 +138,11 @@ function frameCodec<M extends { kind: string; value: object }>(name: string): Fr
       } catch (cause) {
         throw new WireError('FRAME_MALFORMED', `a ${name} of ${header.length} bytes does not decode`, { cause })
       }
+      check(frame)
       const kind = frame.body
       const fragment = frame.fragment ?? null
       if (kind === undefined) return { message: null, fragment }
       const value = frame[kind]
-      if (typeof value === 'object' && value !== null) checkFields(kind, value)
       return { message: { kind, value } as unknown as M, fragment }
     }
   }
@@ -134,18 +155,21 @@ export const attachFrames = frameCodec<AttachMessage>('AttachFrame')
 
 function messageCodec<T>(name: string): { encode(value: Sparse<T>): Uint8Array; decode(bytes: Uint8Array): T } {
   const type = root.lookupType(`andthen.v1.${name}`)
+  const check = checkOf(type)
   return {
     encode: value => type.encode(value as Record<string, unknown>).finish(),
     decode(bytes) {
+      let message: protobuf.Message
       try {
-        return type.decode(bytes) as unknown as T
+        message = type.decode(bytes)
       } catch (cause) {
         throw new WireError('FRAME_MALFORMED', `a ${name} of ${bytes.length} bytes does not decode`, { cause })
       }
+      check(message)
+      return message as unknown as T
     }
   }
 }
 
 export const infoMessage = messageCodec<Info>('Info')
 export const statementMessage = messageCodec<Statement>('Statement')
-export const receiptMessage = messageCodec<Receipt>('Receipt')

@@ -43,7 +43,8 @@ export function answerStep(
   const { epoch, position, n, replay } = record
   const { bytes } = notes.output
   const last = record.want === Want.last
-  const sent = last ? bytes.subarray(bytes.length - facts.hiddenSize * 4) : bytes
+  // A copy of the one row: an answer is kept for a while, and should not keep a whole prompt's output with it.
+  const sent = last && n > 1 ? bytes.slice(bytes.length - facts.hiddenSize * 4) : bytes
   const outputDigest = digest(
     { boundary: facts.to, position: last ? position + n - 1 : position, n: last ? 1 : n },
     sent

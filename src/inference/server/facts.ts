@@ -47,7 +47,7 @@ export interface Ledger {
   tokens: number
   /** Sessions granted. */
   sessions: number
-  /** Different clients, by peer id. */
+  /** Different clients, by peer id; with more than are remembered, at least so many. */
   readonly clients: Set<string>
   /** Bytes of hidden states sent, to clients and pushed on. */
   bytesOut: number

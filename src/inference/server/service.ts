@@ -34,6 +34,8 @@ import { sessionRows } from './session-rows.ts'
 
 /** A stream on which nothing was asked for is not kept, ms. */
 const FIRST_MESSAGE_MS = 10_000
+/** An id is made in no time, so that a stranger could have any number of them. */
+const CLIENTS_REMEMBERED = 65_536
 const DELEGATE_BYTES = 1024 ** 3
 
 export interface InferenceServerComponents extends ServerComponents {
@@ -243,7 +245,7 @@ export class InferenceServer {
       }
     )
     this.#hosted.set(session, hosted)
-    ledger.clients.add(connection.owner)
+    if (ledger.clients.size < CLIENTS_REMEMBERED) ledger.clients.add(connection.owner)
     if (session.state === 'queued') {
       this.#tellPlace(hosted)
       this.#backlog.begin()
