@@ -1,5 +1,5 @@
-import { type AndthenError, type Clock, TimeoutError } from '../base/index.ts'
-import { type Boundaries, type Fault, Pipeline } from '../inference/index.ts'
+import { type AndthenError, CancelledError, type Clock, TimeoutError } from '../base/index.ts'
+import { type Boundaries, type Fault, Pipeline, ServerFaultError } from '../inference/index.ts'
 import type { Digester, VerifyPolicyName } from '../wire/index.ts'
 import { PREFILL_TOKENS } from './constants.ts'
 import { HopError } from './errors.ts'
@@ -23,28 +23,55 @@ export interface CatchUpInit {
  * Brings a new delegated route to a length: the tokens go through it again as ordinary steps whose results nobody
  * wants, for its servers have their inputs from each other and only the first has them from here.
  *
- * @throws HopError
+ * @throws HopError, CancelledError
  */
-export async function catchUp(components: CatchUpComponents, hop: Hop, init: CatchUpInit): Promise<void> {
+export function catchUp(
+  components: CatchUpComponents,
+  hop: Hop,
+  init: CatchUpInit,
+  signal: AbortSignal
+): Promise<void> {
   const { clock, boundaries } = components
-  let done: () => void = () => undefined
-  let fail: (error: AndthenError) => void = () => undefined
-  const events = {
-    onEmit: () => undefined,
-    onRetire: () => done(),
-    onProgress: () => undefined,
-    onFault: (fault: Fault) => {
-      if (fault.kind === 'server') fail(fault.error)
+  const { peerId } = hop.server
+  const runs = boundaries.at(0).runs(0, init.position, PREFILL_TOKENS)
+  return new Promise((resolve, reject) => {
+    let over = false
+    let cancel: () => void = () => undefined
+    const settle = (error: AndthenError | null): void => {
+      over = true
+      cancel()
+      signal.removeEventListener('abort', onAbort)
+      if (error === null) resolve()
+      else reject(error)
     }
-  }
-  const pipeline = new Pipeline({ ...components, events }, { hops: [hop], epoch: init.epoch, verify: init.verify })
-  for (const { position, n, bytes } of boundaries.at(0).runs(0, init.position, PREFILL_TOKENS)) {
+    const fail = (error: AndthenError): void => settle(new HopError(peerId, error))
+    const onAbort = (): void => settle(new CancelledError('catching up'))
     const late = new TimeoutError('a step that is run again', init.stepTimeoutMs)
-    const cancel = clock.after(init.stepTimeoutMs, () => fail(late))
-    await new Promise<void>((resolve, reject) => {
-      done = resolve
-      fail = error => reject(new HopError(hop.server.peerId, error))
+    const next = (): void => {
+      cancel()
+      if (over) return
+      const run = runs.next()
+      if (run.done === true) {
+        settle(null)
+        return
+      }
+      const { position, n, bytes } = run.value
+      cancel = clock.after(init.stepTimeoutMs, () => fail(late))
       pipeline.start({ position, n, input: bytes, want: 'none' })
-    }).finally(cancel)
-  }
+    }
+    const events = {
+      onEmit: () => undefined,
+      onRetire: next,
+      onProgress: () => undefined,
+      onFault: (fault: Fault) =>
+        fail(
+          fault.kind === 'server' ? fault.error : new ServerFaultError(peerId, 'reports a push that it was not sent')
+        )
+    }
+    const pipeline = new Pipeline({ ...components, events }, { hops: [hop], epoch: init.epoch, verify: init.verify })
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    pipeline.begin()
+    next()
+  })
 }

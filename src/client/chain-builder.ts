@@ -6,9 +6,9 @@ import {
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
-import { type Boundaries, checkRoute, openSession, type SpanSession } from '../inference/index.ts'
+import { type Boundaries, checkRoute, openSession, ServerFaultError, type SpanSession } from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
-import type { Digester, Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
+import type { Digester, Pushes, Rewound, Route, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
 import { MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
@@ -86,8 +86,8 @@ export class ChainBuilder {
       const servers = this.#choose(failure)
       try {
         const hops = await (this.#delegates(servers) ? this.#openRoute(servers, signal) : this.#open(servers, signal))
-        if (this.#delegates(servers)) await this.#catchUp(hops, servers, position)
-        else await this.#align(hops, position)
+        if (this.#delegates(servers)) await this.#catchUp(hops, servers, position, signal)
+        else await this.#align(hops, position, signal)
         this.#closeAllBut(hops)
         this.#stood = true
         return { hops, servers, epoch: this.#epoch }
@@ -184,13 +184,18 @@ export class ChainBuilder {
     }
   }
 
-  async #catchUp(hops: readonly Hop[], servers: readonly Candidate[], position: number): Promise<void> {
+  async #catchUp(
+    hops: readonly Hop[],
+    servers: readonly Candidate[],
+    position: number,
+    signal: AbortSignal
+  ): Promise<void> {
     const [hop] = hops
     if (hop === undefined || position === 0) return
     const { verify, stepTimeoutMs } = this.#init
     const epoch = ++this.#epoch
     await this.#rewind(hops, 0, 0, epoch)
-    await catchUp(this.#components, hop, { epoch, position, verify, stepTimeoutMs })
+    await catchUp(this.#components, hop, { epoch, position, verify, stepTimeoutMs }, signal)
     await this.#rewind(hops, 0, position, ++this.#epoch)
     this.replays += servers.length
   }
@@ -222,7 +227,7 @@ export class ChainBuilder {
   }
 
   /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */
-  async #align(hops: readonly Hop[], position: number): Promise<void> {
+  async #align(hops: readonly Hop[], position: number, signal: AbortSignal): Promise<void> {
     const { boundaries } = this.#components
     if (!this.#stood && this.#epoch === 0 && !hops.some(({ pushed }) => pushed)) return
     const epoch = ++this.#epoch
@@ -231,14 +236,15 @@ export class ChainBuilder {
     const rewound = await Promise.all(hops.map((_, i) => this.#rewind(hops, i, cutTo[i] ?? 0, epoch)))
     const lengths = rewound.map(({ lengths: { length } }) => length)
     const { stepTimeoutMs } = this.#init
-    this.replays += await replay(this.#components, hops, { epoch, position, lengths, stepTimeoutMs })
+    this.replays += await replay(this.#components, hops, { epoch, position, lengths, stepTimeoutMs }, signal)
   }
 
-  async #rewind(hops: readonly Hop[], i: number, length: number, epoch: number) {
+  async #rewind(hops: readonly Hop[], i: number, length: number, epoch: number): Promise<Rewound> {
     const [hop, upstream, next] = [hops[i], hops[i - 1], hops[i + 1]]
     if (hop === undefined) throw new RangeError(`hop ${i} of ${hops.length}`)
+    let rewound: Rewound
     try {
-      return await hop.session.rewind({
+      rewound = await hop.session.rewind({
         epoch,
         length,
         ...(hop.pushed && upstream !== undefined ? { upstream: upstream.server.peerId } : { upstreamNone: true }),
@@ -247,6 +253,10 @@ export class ChainBuilder {
     } catch (error) {
       throw new HopError(hop.server.peerId, toAndthenError(error))
     }
+    const { lengths } = rewound
+    if (lengths.length <= length) return rewound
+    const what = `holds ${lengths.length} tokens after it was cut back to ${length}`
+    throw new HopError(hop.server.peerId, new ServerFaultError(hop.server.peerId, what))
   }
 
   #closeAllBut(hops: readonly Hop[]): void {

@@ -69,7 +69,6 @@ export class Chain {
   #started = 0
   #window = 1
   #servers: readonly Candidate[] = []
-  #length = 0
   #failure: AndthenError | null = null
   #closed: Promise<ChainReport> | null = null
   #onSettled: () => void = () => undefined
@@ -120,13 +119,13 @@ export class Chain {
   run(hidden: Float32Array, want: PassInput['want']): Promise<PassResult> {
     const input = new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength)
     const n = input.length / this.#boundaries.rowBytes
-    const position = this.#length
-    this.#length += n
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) {
         reject(this.#failure)
         return
       }
+      const position = this.#inputs.length
+      this.#inputs.keep(input)
       this.#jobs.push({ input: { position, n, input, want }, emitted: false, resolve, reject })
       this.#pump()
     })
@@ -175,6 +174,7 @@ export class Chain {
       { hops, epoch, verify: this.#verify }
     )
     this.#watchdog.watch(this.#pipeline)
+    this.#pipeline.begin()
     this.#pump()
   }
 
@@ -213,8 +213,7 @@ export class Chain {
     this.#watchdog.watch(null)
     try {
       await this.#judge(hops, fault)
-      const position = this.#jobs[0]?.input.position ?? this.#length
-      this.#boundaries.truncate(position)
+      const position = this.#jobs[0]?.input.position ?? this.#inputs.length
       const built = await this.#builder.build(position, this.#shutdown.signal)
       if (this.#failure === null) this.#begin(built)
     } catch (error) {

@@ -25,25 +25,27 @@ export function rewindLengths(spans: readonly Span[], position: number, keptAt: 
 
 /**
  * Brings every server of a chain from its length to `position`, with the inputs that were kept. Where a boundary's
- * inputs were not, they come from the server before it, which replays first.
+ * inputs were not, they come from the server before it, which replays first. When one server fails, the others are
+ * stopped, and none replays any more by the time this rejects.
  *
  * @param lengths tokens that each server's session holds
  * @returns how many servers were replayed to
- * @throws HopError
+ * @throws HopError of the server that failed first; what the signal was aborted with
  */
 export async function replay(
   components: ReplayComponents,
   hops: readonly Hop[],
-  plan: { epoch: number; position: number; lengths: readonly number[]; stepTimeoutMs: number }
+  plan: { epoch: number; position: number; lengths: readonly number[]; stepTimeoutMs: number },
+  signal: AbortSignal
 ): Promise<number> {
   const { boundaries } = components
   const { epoch, position, stepTimeoutMs } = plan
+  const stop = new AbortController()
+  const stopped = AbortSignal.any([stop.signal, signal])
   const jobs: Promise<void>[] = []
-  let servers = 0
   for (const [i, hop] of hops.entries()) {
     const from = plan.lengths[i] ?? 0
     if (from >= position) continue
-    servers++
     const kept = boundaries.at(hop.server.from)
     const next = hops[i + 1]
     const outputsFrom = next === undefined ? position : boundaries.at(next.server.from).length
@@ -51,22 +53,25 @@ export async function replay(
     const inputsMissing = kept.length < position
     const before = inputsMissing ? jobs.at(-1) : undefined
     const job = (before ?? Promise.resolve()).then(() =>
-      new HopReplay(components, hop, { epoch, outputsFrom, stepTimeoutMs }).run(from, position)
+      new HopReplay(components, hop, { epoch, outputsFrom, stepTimeoutMs }, stopped).run(from, position)
     )
-    job.catch(() => undefined)
+    job.catch((error: unknown) => stop.abort(error))
     jobs.push(job)
   }
-  await Promise.all(jobs)
-  return servers
+  await Promise.allSettled(jobs)
+  stopped.throwIfAborted()
+  return jobs.length
 }
 
 interface Sent {
   readonly position: number
   readonly n: number
   readonly into: Uint8Array | null
+  heard: boolean
+  done: boolean
 }
 
-/** Replays to one server: a few steps under way at a time, answered in order. */
+/** Replays to one server: a few steps under way at a time. */
 class HopReplay {
   readonly #clock: Clock
   readonly #digest: Digester
@@ -75,6 +80,8 @@ class HopReplay {
   readonly #epoch: number
   readonly #outputsFrom: number
   readonly #stepTimeoutMs: number
+  readonly #signal: AbortSignal
+  /** Steps that are not kept, in order. */
   readonly #sent: Sent[] = []
   #wake: () => void = () => undefined
   #failure: AndthenError | null = null
@@ -82,7 +89,8 @@ class HopReplay {
   constructor(
     components: ReplayComponents,
     hop: Hop,
-    init: { epoch: number; outputsFrom: number; stepTimeoutMs: number }
+    init: { epoch: number; outputsFrom: number; stepTimeoutMs: number },
+    signal: AbortSignal
   ) {
     this.#clock = components.clock
     this.#digest = components.digest
@@ -91,9 +99,22 @@ class HopReplay {
     this.#epoch = init.epoch
     this.#outputsFrom = init.outputsFrom
     this.#stepTimeoutMs = init.stepTimeoutMs
+    this.#signal = signal
   }
 
+  /** @throws HopError, or what the signal was aborted with */
   async run(from: number, to: number): Promise<void> {
+    const wake = (): void => this.#wake()
+    this.#signal.addEventListener('abort', wake)
+    try {
+      await this.#run(from, to)
+    } finally {
+      this.#signal.removeEventListener('abort', wake)
+    }
+  }
+
+  async #run(from: number, to: number): Promise<void> {
+    this.#signal.throwIfAborted()
     const { session, server } = this.#hop
     session.listen({
       onOutput: (output, bytes) => this.#onOutput(output, bytes),
@@ -107,9 +128,9 @@ class HopReplay {
     for (const run of this.#cut(from, to)) {
       while (this.#sent.length >= most) await this.#answer()
       const want = run.position >= this.#outputsFrom
-      const into = want ? this.#boundaries.at(server.to).reserve(run.n) : null
-      this.#sent.push({ position: run.position, n: run.n, into })
       const { position, n } = run
+      const into = want ? this.#boundaries.at(server.to).reserve(n) : null
+      this.#sent.push({ position, n, into, heard: false, done: false })
       session.step({ epoch: this.#epoch, position, n, replay: true, want: want ? Want.tensor : Want.none }, run.bytes)
     }
     while (this.#sent.length > 0) await this.#answer()
@@ -126,18 +147,20 @@ class HopReplay {
   async #answer(): Promise<void> {
     const late = new TimeoutError('a replayed step', this.#stepTimeoutMs)
     const cancel = this.#clock.after(this.#stepTimeoutMs, () => this.#fail(late))
-    if (this.#failure === null)
+    if (this.#failure === null && !this.#signal.aborted)
       await new Promise<void>(resolve => {
         this.#wake = resolve
       })
     cancel()
+    this.#signal.throwIfAborted()
     if (this.#failure !== null) throw new HopError(this.#hop.server.peerId, this.#failure)
   }
 
   #onOutput(output: Output, bytes: number): Uint8Array | null {
     if (output.epoch !== this.#epoch || !output.replay) return null
     const sent = this.#sent.find(({ position }) => position === output.position)
-    if (sent === undefined) return null
+    if (sent === undefined || sent.heard) return null
+    sent.heard = true
     const { into } = sent
     if (bytes !== (into?.length ?? 0)) {
       this.#blame(`answered a replayed step with ${bytes} bytes, not ${into?.length ?? 0}`)
@@ -155,9 +178,19 @@ class HopReplay {
     else this.#blame('replayed hidden states that are not those of its digest')
   }
 
+  /** Keeps in the order of positions, whatever the order of answers. */
   #answered(sent: Sent): void {
-    this.#sent.splice(this.#sent.indexOf(sent), 1)
+    sent.done = true
+    for (let [first] = this.#sent; first?.done === true && !this.#over; [first] = this.#sent) {
+      if (first.into !== null) this.#boundaries.at(this.#hop.server.to).keep(first.into)
+      this.#sent.shift()
+    }
     this.#wake()
+  }
+
+  /** What comes after another epoch may have begun is not kept. */
+  get #over(): boolean {
+    return this.#failure !== null || this.#signal.aborted
   }
 
   #blame(what: string): void {
@@ -165,7 +198,7 @@ class HopReplay {
   }
 
   #fail(error: AndthenError): void {
-    this.#failure = error
+    this.#failure ??= error
     this.#wake()
   }
 }

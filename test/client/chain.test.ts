@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { AndthenError } from '../../src/base/index.ts'
 import type { Chain, ChainReport } from '../../src/client/chain.ts'
 import { expectedOf } from './block-runner.ts'
-import { BLOCKS, pass, type Span, World } from './world.ts'
+import { BLOCKS, nodes, pass, type Span, World } from './world.ts'
 
 const thirds: readonly Span[] = [
   [0, 4],
@@ -98,18 +98,18 @@ describe('a server that fails in the middle', () => {
     async (route, victim, how) => {
       const world = await World.of(...thirds, thirds[victim]!)
       const chain = await world.drive(world.open({ route }))
-      const happens = (): void => world[failures[how]](`node${victim}`)
+      const happens = (): void => world[failures[how]](victim)
       const { results, report } = await generate(world, chain, { token: 3, happens })
       expect(results).toEqual(truth.slice(prompt.length - 1))
       expect(report).toMatchObject({ committed: all.length, replays: 1 })
-      expect(chain.servers.map(({ peerId }) => peerId)).toContain('node3')
+      expect(chain.servers.map(({ peerId }) => peerId)).toContain(nodes[3])
     }
   )
 
   test.each(routes)('by %s is replaced by two, whose boundary the chain never had', async route => {
     const world = await World.of(...thirds, [4, 7], [7, 8])
     const chain = await world.drive(world.open({ route }))
-    const { results, report } = await generate(world, chain, { token: 3, happens: () => world.kill('node1') })
+    const { results, report } = await generate(world, chain, { token: 3, happens: () => world.kill(1) })
     expect(results).toEqual(truth.slice(prompt.length - 1))
     expect(report).toMatchObject({ committed: all.length, replays: 2 })
     expect(chain.servers.map(({ from, to }) => `${from}-${to}`)).toEqual(['0-4', '4-7', '7-8', '8-12'])
@@ -130,7 +130,7 @@ describe('a server that fails in the middle', () => {
   test('and cannot be replaced: the error names its blocks', async () => {
     const world = await World.of(...thirds)
     const chain = await world.drive(world.open({ route: 'push' }))
-    const failing = generate(world, chain, { token: 3, happens: () => world.kill('node1') })
+    const failing = generate(world, chain, { token: 3, happens: () => world.kill(1) })
     await expect(failing).rejects.toMatchObject({ code: 'BLOCKS_NOT_COVERED', details: { missing: ['4-8'] } })
     await expect(pass(chain, [1]), 'nothing runs on it any more').rejects.toMatchObject({ code: 'BLOCKS_NOT_COVERED' })
     await world.drive(chain.close())
@@ -139,15 +139,45 @@ describe('a server that fails in the middle', () => {
 
   test('before the chain ever stood: a spare is taken, and without one its own error is told', async () => {
     const spared = await World.of(...thirds, [4, 8])
-    spared.kill('node1')
+    spared.kill(1)
     const chain = await spared.drive(spared.open({ route: 'push' }))
     expect((await generate(spared, chain)).results).toEqual(truth.slice(prompt.length - 1))
 
     const alone = await World.of(...thirds)
-    alone.kill('node1')
+    alone.kill(1)
     await expect(alone.drive(alone.open({ route: 'push' }))).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
     await alone.turns(10)
     expect(alone.servers[0]?.sessions(), 'what was opened is closed').toEqual([])
+  })
+
+  test('while it is replayed to: what it never gave is not replayed to the next', async () => {
+    // The boundary at block 7 begins with the first spares; how far its inputs came must not count when one fails.
+    for (let turn = 0; turn < 30; turn++) {
+      const world = await World.of(...thirds, [4, 7], [7, 8], [4, 7])
+      const chain = await world.drive(world.open({ route: 'push' }))
+      const happens = async (): Promise<void> => {
+        world.kill(1)
+        await world.turns(turn)
+        world.kill(3)
+      }
+      const { results, report } = await generate(world, chain, { token: 3, happens: () => void happens() })
+      expect(results, `killed after ${turn} turns`).toEqual(truth.slice(prompt.length - 1))
+      expect(report.committed).toBe(all.length)
+      expect(chain.servers.map(({ peerId }) => peerId)).toEqual([0, 5, 4, 2].map(node => nodes[node]))
+    }
+  })
+
+  test.each(routes)('by %s, while another is still being opened: a spare takes over', async route => {
+    const world = await World.of(...thirds, [0, 4], [4, 8])
+    const release = world.hold(1)
+    const opening = world.open({ route })
+    await world.turns(20)
+    world.kill(0)
+    await world.turns(20)
+    release()
+    const chain = await world.drive(opening)
+    const { results } = await generate(world, chain, { token: 3, happens: () => world.kill(1) })
+    expect(results, 'what was kept is right as well').toEqual(truth.slice(prompt.length - 1))
   })
 
   test('at any time, with several passes under way, by any route and proof: the results are the same', async () => {
@@ -173,7 +203,7 @@ describe('a server that fails in the middle', () => {
         }
         for (const victim of victims) {
           await world.turns(turns[victim]!)
-          world.kill(`node${victim}`)
+          world.kill(victim)
         }
         expect(await world.drive(Promise.all(passes))).toEqual(lasts)
         await world.drive(chain.close())

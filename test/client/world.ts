@@ -5,7 +5,7 @@ import type { RouteName } from '../../src/client/chain-builder.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
 import { createLedger, createSpanLane, InferenceServer } from '../../src/inference/index.ts'
-import type { Network } from '../../src/network/index.ts'
+import { createIdentity, type Network } from '../../src/network/index.ts'
 import { oldest } from '../../src/session/index.ts'
 import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
 import { MemoryNetworks, type MemoryStream } from '../inference/server/memory-network.ts'
@@ -22,6 +22,10 @@ const MAX_LENGTH = 1000
 const signatureOf = (peer: string, bytes: Uint8Array): Uint8Array =>
   createHash('sha256').update(`${peer} signs `).update(bytes).digest()
 
+/** Peer ids of servers: what is dialled must be an address of just that peer, so these are real ones. */
+const identities = await Promise.all(Array.from({ length: 8 }, () => createIdentity()))
+export const nodes: readonly string[] = identities.map(({ peerId }) => peerId)
+
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const peerOf = (target: string | readonly string[]): string => [target].flat()[0]!.split('/p2p/')[1]!
 
@@ -34,8 +38,9 @@ export class World {
   readonly #streams = new Map<string, MemoryStream[]>()
   readonly #dead = new Set<string>()
   readonly #frozen = new Set<string>()
+  readonly #held = new Map<string, Promise<void>>()
 
-  /** Servers `node0`, `node1`, ... of these spans. Of equals the first is the nearest: later ones are spares. */
+  /** Servers `nodes[0]`, `nodes[1]`, ... of these spans. Of equals the first is the nearest: later ones are spares. */
   static async of(...spans: readonly Span[]): Promise<World> {
     const world = new World()
     for (const span of spans) await world.#add(span)
@@ -43,7 +48,7 @@ export class World {
   }
 
   async #add([from, to]: Span): Promise<void> {
-    const peerId = `node${this.servers.length}`
+    const peerId = nodes[this.servers.length]!
     const { clock } = this
     const runner = new BlockRunner(to - from)
     const server = new InferenceServer(
@@ -79,18 +84,27 @@ export class World {
   }
 
   /** The process is gone: its streams end, and nobody listens any more. */
-  kill(peerId: string): void {
+  kill(node: number): void {
+    const peerId = nodes[node]!
     this.#dead.add(peerId)
     for (const stream of this.#streams.get(peerId) ?? []) stream.other.abort(new Error('killed'))
   }
 
   /** The process stands still: its streams stay open, and nothing comes of them. */
-  freeze(peerId: string): void {
+  freeze(node: number): void {
+    const peerId = nodes[node]!
     this.#frozen.add(peerId)
-    for (const stream of this.#streams.get(peerId) ?? []) {
-      stream.stalled = true
-      stream.other.stalled = true
-    }
+    for (const stream of this.#streams.get(peerId) ?? []) stall(stream)
+  }
+
+  /** Nobody gets a stream to it before what this returns is called. */
+  hold(node: number): () => void {
+    let release: () => void = () => undefined
+    const released = new Promise<void>(resolve => {
+      release = resolve
+    })
+    this.#held.set(nodes[node]!, released)
+    return release
   }
 
   open(init: { route: RouteName; verify?: VerifyPolicyName }): Promise<Chain> {
@@ -138,10 +152,11 @@ export class World {
       ...this.#networks.of('owner'),
       openStream: async (target, protocol) => {
         const peer = peerOf(target)
+        await this.#held.get(peer)
         if (this.#dead.has(peer)) throw new AndthenError('PEER_UNREACHABLE', `${peer} is dead`)
         const stream = this.#networks.open('owner', peer, protocol)
         this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), stream])
-        if (this.#frozen.has(peer)) this.freeze(peer)
+        if (this.#frozen.has(peer)) stall(stream)
         return stream
       },
       ping: (target, { timeoutMs = 0 } = {}) =>
@@ -150,6 +165,11 @@ export class World {
           : Promise.resolve(1)
     }
   }
+}
+
+function stall(stream: MemoryStream): void {
+  stream.stalled = true
+  stream.other.stalled = true
 }
 
 /** Runs a pass of these tokens; what it gives for the last one. */

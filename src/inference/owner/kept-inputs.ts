@@ -8,26 +8,29 @@ export interface KeptRun {
   readonly bytes: Uint8Array
 }
 
-interface Slab {
+/** Kept tokens that lie behind each other in memory. */
+interface Stretch {
   readonly position: number
-  readonly bytes: Uint8Array
+  readonly memory: ArrayBufferLike
+  readonly byteOffset: number
   /** Tokens in it. */
   tokens: number
 }
 
 /**
  * The hidden states that entered one block boundary, token by token, kept while the session lives: for a server that
- * lost its push, and for one that takes another's place. Storage grows by slabs and is never copied. Memory that was
- * given out is never given out again, since it may still be under way to or from a peer when the sequence is cut.
+ * lost its push, and for one that takes another's place. Memory is reserved before hidden states come, and kept once they
+ * are known to be right: what came to nothing was never part of the sequence. Storage grows by slabs and is never copied,
+ * and no memory is given out twice, since it may still be under way to or from a peer.
  *
- *     slabs    [ 0 ....... 255 ] [ 256 ....... ]
- *                                       ▲ length
+ *     slab  [ kept, kept | came to nothing | kept | reserved, reserved |   free   ]
  */
 export class KeptInputs {
   readonly rowBytes: number
   readonly #slabTokens: number
-  #slabs: Slab[] = []
-  #open: Slab | null = null
+  readonly #stretches: Stretch[] = []
+  #free = new Uint8Array()
+  #length = 0
 
   /** @param rowBytes bytes of one token's hidden states */
   constructor(rowBytes: number) {
@@ -35,42 +38,38 @@ export class KeptInputs {
     this.#slabTokens = Math.max(1, Math.floor(KEPT_SLAB_BYTES / rowBytes))
   }
 
-  /** Tokens kept, or being received. */
+  /** Tokens kept. */
   get length(): number {
-    const last = this.#slabs.at(-1)
-    return last === undefined ? 0 : last.position + last.tokens
+    return this.#length
   }
 
-  /** Memory for the next `n` tokens, in one piece; the caller fills it. */
+  /** Memory for `n` tokens, in one piece; the caller fills it. */
   reserve(n: number): Uint8Array {
-    let slab = this.#open
-    if (slab === null || (slab.tokens + n) * this.rowBytes > slab.bytes.length) {
-      slab = { position: this.length, bytes: new Uint8Array(Math.max(n, this.#slabTokens) * this.rowBytes), tokens: 0 }
-      this.#slabs.push(slab)
-      this.#open = slab
-    }
-    const start = slab.tokens * this.rowBytes
-    slab.tokens += n
-    return slab.bytes.subarray(start, start + n * this.rowBytes)
+    const bytes = n * this.rowBytes
+    if (bytes > this.#free.length) this.#free = new Uint8Array(Math.max(n, this.#slabTokens) * this.rowBytes)
+    const memory = this.#free.subarray(0, bytes)
+    this.#free = this.#free.subarray(bytes)
+    return memory
   }
 
-  /** Forgets the tokens at `length` and beyond. */
-  truncate(length: number): void {
-    if (length >= this.length) return
-    this.#slabs = this.#slabs.filter(slab => slab.position < length)
-    const last = this.#slabs.at(-1)
-    if (last !== undefined) last.tokens = Math.min(last.tokens, length - last.position)
-    this.#open = null
+  /** Keeps the next tokens' hidden states, whole and verified, in memory that was reserved here. */
+  keep({ buffer, byteOffset, byteLength }: Uint8Array): void {
+    const tokens = byteLength / this.rowBytes
+    const last = this.#stretches.at(-1)
+    const end = last === undefined ? 0 : last.byteOffset + last.tokens * this.rowBytes
+    if (last?.memory === buffer && end === byteOffset) last.tokens += tokens
+    else this.#stretches.push({ position: this.#length, memory: buffer, byteOffset, tokens })
+    this.#length += tokens
   }
 
   /** The tokens `from` to `to - 1` as few runs of at most `maxTokens` each. */
   *runs(from: number, to: number, maxTokens: number): Generator<KeptRun> {
-    for (const slab of this.#slabs) {
-      const end = Math.min(to, slab.position + slab.tokens)
-      for (let position = Math.max(from, slab.position); position < end; ) {
+    for (const { position: first, memory, byteOffset, tokens } of this.#stretches) {
+      const end = Math.min(to, first + tokens)
+      for (let position = Math.max(from, first); position < end; ) {
         const n = Math.min(maxTokens, end - position)
-        const start = (position - slab.position) * this.rowBytes
-        yield { position, n, bytes: slab.bytes.subarray(start, start + n * this.rowBytes) }
+        const start = byteOffset + (position - first) * this.rowBytes
+        yield { position, n, bytes: new Uint8Array(memory, start, n * this.rowBytes) }
         position += n
       }
     }

@@ -48,9 +48,9 @@ export class Passes {
     this.#init = init
   }
 
-  /** Passes that are not retired, the oldest first. */
-  get underWay(): readonly { readonly step: number; readonly emitted: boolean }[] {
-    return this.#passes
+  /** The epoch is over: a fault was told, and nothing follows. */
+  get over(): boolean {
+    return this.#over
   }
 
   /** Whom the oldest pass waits for: the first server whose output is missing, or not whole; null without a pass. */

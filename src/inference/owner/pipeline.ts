@@ -48,11 +48,6 @@ export class Boundaries {
   clear(): void {
     this.#kept.clear()
   }
-
-  /** Forgets at all boundaries but the first, whose inputs are the client's own, the tokens at `length` and beyond. */
-  truncate(length: number): void {
-    for (const [block, kept] of this.#kept) if (block > 0) kept.truncate(length)
-  }
 }
 
 export interface PipelineEvents {
@@ -78,7 +73,7 @@ interface Running {
   readonly into: readonly (Uint8Array | null)[]
 }
 
-/** The sessions of one epoch, driven by the engine of passes. */
+/** The sessions of one epoch, driven by the engine of passes. It is silent until `begin`, so that its owner knows it by then. */
 export class Pipeline<S extends ChainPeer = ChainPeer> {
   readonly hops: readonly Hop<S>[]
   readonly #clock: Clock
@@ -110,7 +105,11 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
       })),
       uplinkIdle: server => this.hops[server]?.session.uplinkIdle ?? false
     })
-    for (const [server, hop] of init.hops.entries()) this.#listen(server, hop.session)
+  }
+
+  /** Hears the sessions from now on. One that is over already ends the epoch at once. */
+  begin(): void {
+    for (const [server, { session }] of this.hops.entries()) this.#listen(server, session)
   }
 
   get waitingFor(): Passes['waitingFor'] {
@@ -127,8 +126,9 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
     return this.#running.size === 0
   }
 
-  /** Starts a pass; returns its step number. */
-  start(pass: PassInput): number {
+  /** Starts a pass, unless the epoch is over. */
+  start(pass: PassInput): void {
+    if (this.#passes.over) return
     const step = this.#started++
     const trace: PassTrace = {
       position: pass.position,
@@ -151,7 +151,6 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
     })
     this.#running.set(step, { trace, into })
     this.#apply(this.#passes.start(pass))
-    return step
   }
 
   /** Ends the epoch for a reason that the sessions do not show. */
@@ -222,9 +221,14 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
         return
       }
       case 'retire': {
-        const trace = this.#running.get(effect.step)?.trace
+        const running = this.#running.get(effect.step)
+        if (running === undefined) return
         this.#running.delete(effect.step)
-        if (trace !== undefined) this.#events.onRetire(effect.step, trace)
+        for (const [i, { server }] of this.hops.slice(0, -1).entries()) {
+          const received = running.into[i]
+          if (received != null) this.#boundaries.at(server.to).keep(received)
+        }
+        this.#events.onRetire(effect.step, running.trace)
         return
       }
       case 'fault':
