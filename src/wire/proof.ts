@@ -10,7 +10,7 @@ import {
   type VerifySignature
 } from './receipt.ts'
 
-export const PROOF_SCHEMA = 'andthen.proof/1'
+const PROOF_SCHEMA = 'andthen.proof/1'
 
 const receiptSchema = z.object({ statement: z.base64(), signature: z.base64() })
 const readableSchema = z.record(z.string(), z.union([z.string(), z.number()]))

@@ -18,7 +18,7 @@ export interface PushedStep {
 /** What becomes of a push on its way: it goes on as it is or changed, now, later, twice or never. */
 export type PushFault = (step: PushedStep, forward: (step: PushedStep) => void) => void
 
-export const faithful: PushFault = (step, forward) => forward(step)
+const faithful: PushFault = (step, forward) => forward(step)
 
 /** A server's network that does something to what the server pushes, and keeps what it was given. */
 export class FaultyNetwork extends NetworkOver {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { Race } from '../../src/inference/race.ts'
 import type { Effect, StepHeader, StepRecord } from '../../src/inference/race-types.ts'
 
-export const SERVERS = 3
+const SERVERS = 3
 
 /** What becomes of a push on its way. */
 export type Fate = 'arrives' | 'lost' | 'twice' | 'lie'
@@ -71,7 +71,7 @@ const compute = (server: number, kv: readonly string[], input: string): string =
   hash(`${server} ${kv.join(' ')} ${input}`)
 
 /** What every server's cache holds after a run in which the client relays every input. */
-export function relayRun(steps: readonly number[]): string[][] {
+function relayRun(steps: readonly number[]): string[][] {
   const caches: string[][] = Array.from({ length: SERVERS }, () => [])
   for (const [step, n] of steps.entries()) {
     let bytes = clientInput(step)
@@ -94,7 +94,7 @@ export interface Action {
 }
 
 /** Broken promises are thrown, in words. */
-export class Broken extends Error {}
+class Broken extends Error {}
 
 function demand(holds: boolean, promise: () => string): void {
   if (!holds) throw new Broken(promise())

@@ -5,7 +5,7 @@ import type { Effect, PushArrival, RaceInit, StepHeader } from '../../src/infere
 /** Bytes as the tables name them; equal names are equal bytes. */
 export type Bytes = string
 
-export const digestOf = (bytes: Bytes): Uint8Array => Buffer.from(bytes.padEnd(32, '.'))
+const digestOf = (bytes: Bytes): Uint8Array => Buffer.from(bytes.padEnd(32, '.'))
 
 export interface StepOptions {
   epoch?: number

@@ -36,7 +36,7 @@ export class CountingClock extends ManualClock {
 }
 
 /** Rows that hold one word of state each, and refuse what would mix two sessions' states. */
-export class FakeRows implements Rows {
+class FakeRows implements Rows {
   readonly state = new Map<number, string>()
   readonly released: string[] = []
   failRelease = false

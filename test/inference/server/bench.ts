@@ -25,8 +25,8 @@ import {
 import { FakeRunner, HIDDEN, statesOf } from './fake-runner.ts'
 import { MemoryNetworks, type MemoryStream } from './memory-network.ts'
 
-export const modelDigest = new Uint8Array(32).fill(7)
-export const digest = createDigester({ modelDigest, hiddenSize: HIDDEN })
+const modelDigest = new Uint8Array(32).fill(7)
+const digest = createDigester({ modelDigest, hiddenSize: HIDDEN })
 export const MAX_LENGTH = 70_000
 export const CREDIT_BYTES = 2 * 1024 * 1024
 
