@@ -1,3 +1,4 @@
+import { type AndthenError, toAndthenError } from '../base/index.ts'
 import type { EndsRunner } from '../runtime/index.ts'
 import type { Chain, PassResult } from './chain.ts'
 import { PREFILL_TOKENS } from './constants.ts'
@@ -5,7 +6,7 @@ import type { TimedStep } from './figures.ts'
 import type { Sampler } from './sampling.ts'
 
 export interface DecoderComponents {
-  readonly chain: Chain
+  readonly chain: Pick<Chain, 'reserve' | 'run'>
   readonly ends: EndsRunner
   readonly sampler: Sampler
   /** ms, monotonic. */
@@ -29,15 +30,20 @@ export class Decoder {
   async prefill(ids: readonly number[]): Promise<number> {
     const { chain } = this.#components
     this.#history.push(...ids)
-    const passes: Promise<PassResult>[] = []
+    const failures: AndthenError[] = []
+    let last: Promise<PassResult> | null = null
     for (let start = 0; start < ids.length; start += PREFILL_TOKENS) {
       const piece = ids.slice(start, start + PREFILL_TOKENS)
       const hidden = chain.reserve(piece.length)
       await this.#components.ends.embed(piece, hidden)
-      passes.push(chain.run(hidden, start + piece.length === ids.length ? 'last' : 'none'))
+      // A chain that failed while the next piece was embedded runs nothing more.
+      if (failures[0] !== undefined) throw failures[0]
+      last = chain.run(hidden, start + piece.length === ids.length ? 'last' : 'none')
+      last.catch((error: unknown) => failures.push(toAndthenError(error)))
     }
-    const results = await Promise.all(passes)
-    return this.#sample(results.at(-1)?.tensor ?? null)
+    // Results come in order, and a chain fails as a whole: the last one speaks for all.
+    const result = await last
+    return this.#sample(result?.tensor ?? null)
   }
 
   /** Runs one id; returns the next. */

@@ -6,11 +6,12 @@ import type { EndsRunner } from '../runtime/index.ts'
 import { type Digester, type PortableProof, portableProof, type VerifyPolicyName } from '../wire/index.ts'
 import { Chain } from './chain.ts'
 import type { RouteName } from './chain-builder.ts'
+import { Continuation } from './continuation.ts'
 import { Decoder } from './decode.ts'
 import type { Candidate } from './directory.ts'
 import { PromptTooLongError } from './errors.ts'
 import { latencyFigures, pushFigures, type TimedStep } from './figures.ts'
-import type { FinishReason, GenerationResult, GenerationWork } from './generation.ts'
+import type { GenerationResult, GenerationWork } from './generation.ts'
 import { type Prompt, promptIdsOf } from './prompt.ts'
 import { createSampler } from './sampling.ts'
 import type { SamplingSettings } from './sampling-settings.ts'
@@ -129,52 +130,4 @@ function longEnough({ candidates, model }: GenerationParts, promptTokens: number
   if (chooseTiling(free(fitting), blocks).missing.length === 0) return fitting
   const { chosen } = chooseTiling(free(candidates), blocks)
   throw new PromptTooLongError(promptTokens, newTokens, Math.min(...chosen.map(({ maxLength }) => maxLength)))
-}
-
-/** Tokens and text as they come, until something ends them. */
-class Continuation {
-  readonly emittedMs: number[] = []
-  readonly tokenIds: number[] = []
-  text = ''
-  readonly #decoder: Decoder
-  readonly #stream: TextStream
-  readonly #work: GenerationWork
-  readonly #clock: Clock
-
-  constructor(decoder: Decoder, stream: TextStream, work: GenerationWork, clock: Clock) {
-    this.#decoder = decoder
-    this.#stream = stream
-    this.#work = work
-    this.#clock = clock
-  }
-
-  async run(promptIds: readonly number[], maxNewTokens: number, eos: readonly number[]): Promise<FinishReason> {
-    const cancelled = new Promise<'cancelled'>(resolve => {
-      this.#work.signal.addEventListener('abort', () => resolve('cancelled'), { once: true })
-    })
-    try {
-      return await Promise.race([this.#decode(promptIds, maxNewTokens, eos), cancelled])
-    } finally {
-      this.#show(this.#stream.flush(), null)
-    }
-  }
-
-  async #decode(promptIds: readonly number[], maxNewTokens: number, eos: readonly number[]): Promise<FinishReason> {
-    let id = maxNewTokens > 0 ? await this.#decoder.prefill(promptIds) : null
-    while (id !== null && !this.#work.signal.aborted) {
-      this.emittedMs.push(this.#clock.now())
-      if (eos.includes(id)) return 'stop'
-      this.tokenIds.push(id)
-      const { emit, stopped } = this.#stream.push(id)
-      this.#show(emit, id)
-      if (stopped) return 'stop'
-      id = this.tokenIds.length < maxNewTokens ? await this.#decoder.next(id) : null
-    }
-    return 'length'
-  }
-
-  #show(text: string, tokenId: number | null): void {
-    this.text += text
-    if (text !== '' || tokenId !== null) this.#work.emit({ text, tokenId })
-  }
 }
