@@ -2,7 +2,7 @@
 export { benchChain } from './chain.ts'
 export { freeze, killHard, thaw } from './fault.ts'
 export type { Link } from './lab/link.ts'
-export { Relay, startLink } from './lab/relay.ts'
+export { Relay } from './lab/relay.ts'
 export { benchLoad, type LoadInit } from './load.ts'
 export { ServerProcess, startServers } from './processes.ts'
 export { type BenchReport, schema } from './report.ts'

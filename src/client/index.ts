@@ -5,7 +5,7 @@ export type { Candidate } from './directory.ts'
 export type { Distribution } from './distribution.ts'
 export { BlocksNotCoveredError, ModelMismatchError, PromptTooLongError } from './errors.ts'
 export type { HopFigures, LatencyFigures, PushFigures, TimedStep } from './figures.ts'
-export { type FloorParts, type FloorRoute, floorMs, routeLegs } from './floor.ts'
+export { type FloorParts, type FloorRoute, floorMs } from './floor.ts'
 export type {
   FinishReason,
   GeneratedToken,
@@ -13,7 +13,7 @@ export type {
   GenerationResult,
   GenerationSettings
 } from './generation.ts'
-export { predictRoutes, type RoutePrediction } from './prediction.ts'
+export type { RoutePrediction } from './prediction.ts'
 export type { Prompt } from './prompt.ts'
 export type { GenerateOptions, RawTimes } from './run-generation.ts'
 export type { ResolvedSampling, SamplingSettings } from './sampling-settings.ts'
