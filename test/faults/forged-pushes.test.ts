@@ -115,21 +115,22 @@ test('into a session of another owner: only its own upstream may', async () => {
 describe('from a peer that nobody named', () => {
   test('with any key, attached or not: nothing is answered, and nothing changes', async () => {
     const stranger = await Stranger.of(await swarm.network(), second)
-    const connection = await swarm.connect()
-    const generation = connection.generate(ask)
     const modelDigest = await swarm.model.digest()
     let sent = 0
-    for await (const { tokenId } of generation) {
-      const genuine = first.network.pushed.at(-1)
-      if (tokenId === null || genuine === undefined) continue
-      sent++
-      stranger.attach(genuine.push.pushKey, modelDigest, second.from)
+    first.network.fault = (genuine, forward) => {
+      const { pushKey } = genuine.push
+      stranger.attach(pushKey, modelDigest, second.from)
       stranger.push(genuine)
       stranger.push({ ...genuine, push: { ...genuine.push, pushKey: randomBytes(16) } })
-      stranger.attach(genuine.push.pushKey, modelDigest, second.from + 1)
-      await until(() => (ignored()['unknown-session'] ?? 0) === sent && (ignored()['shape'] ?? 0) === sent)
+      stranger.attach(pushKey, modelDigest, second.from + 1)
+      sent++
+      // The session stays until all of it was seen.
+      void until(() => ['unknown-session', 'not-attached', 'shape'].every(why => ignored()[why] === sent)).then(() =>
+        forward(genuine)
+      )
     }
-    const result = await generation.result
+    const connection = await swarm.connect()
+    const result = await connection.generate(ask).result
     expect(result).toMatchObject({ tokenIds: expected, replays: 0, pushes: { ignored: 0, mismatched: 0, lost: 0 } })
     expect(sent).toBe(tokens)
     expect(ignored()).toMatchObject({ 'not-attached': sent, 'unknown-session': sent, shape: sent })

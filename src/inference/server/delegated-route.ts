@@ -161,6 +161,12 @@ export class DelegatedRoute {
     return { used: total('used'), late: total('late'), ignored: total('ignored'), mismatched: total('mismatched') }
   }
 
+  /** Ends its sessions in good order; then `committed` and `pushes` are what their servers said last. */
+  async close(): Promise<void> {
+    this.#watchdog.watch(null)
+    await Promise.all(this.#hops.map(({ session }) => session.close()))
+  }
+
   end(): void {
     this.#failure ??= new RequestError('GONE', 'the session is over')
     this.#watchdog.watch(null)

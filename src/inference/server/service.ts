@@ -210,7 +210,7 @@ export class InferenceServer {
         hosted.onRewind(message.value)
         return null
       case 'close':
-        void this.table.end(hosted.session, 'END')
+        void this.#finish(hosted)
         return null
       case 'keepAlive':
         return null
@@ -294,6 +294,12 @@ export class InferenceServer {
     opened.onFailed = error => hosted.endFor(error)
     if (signal.aborted) opened.end()
     else hosted.route = opened
+  }
+
+  /** The owner has said goodbye. The last counts of its route are for it to know. */
+  async #finish({ session, route }: HostedSession): Promise<void> {
+    await route?.close()
+    await this.table.end(session, 'END')
   }
 
   #resume(resume: Resume, connection: OwnerConnection): HostedSession {
