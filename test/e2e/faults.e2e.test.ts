@@ -1,13 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { freeze, killHard, type ServerProcess, thaw } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import type { Ended } from '../cli/program.ts'
 import { evenSpans, goldens, shakespeareBlocks } from './model.ts'
 import { saysInOneLine } from './says.ts'
-import { generating, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
+import { generating, patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
 
 // A server that dies or freezes in the middle of a text: another one takes its place, and the text is the same. Without
 // another one the failure says what is missing, and what was generated until then is not lost.
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience })
 
 const spans = evenSpans(shakespeareBlocks, 3)
 const { prompt, greedy_ids, text } = goldens[0]!

@@ -3,6 +3,9 @@ import type { GenerationResult } from '../../src/client/index.ts'
 import type { SessionSnapshot } from '../../src/inference/index.ts'
 import { type Ended, program } from '../cli/program.ts'
 
+/** Time limit of tests that start many processes, ms: machines that build several things at once are slow. */
+export const patience = 180_000
+
 /** `bin/serve` in a process of its own for each span. One thread each: there may be more of them than cores. */
 export function serveSpans(spans: readonly string[], args: readonly string[] = []): Promise<ServerProcess[]> {
   const common = ['bin/serve', '--log-format', 'json', '--listen', '/ip4/127.0.0.1/tcp/0', '--threads', '1', ...args]
