@@ -27,7 +27,7 @@ export class OwnerStream {
   readonly #stream: PeerStream
   readonly #writer: MessageWriter<OwnerMessage>
   #ended = false
-  #onFlushed: () => void = () => undefined
+  readonly #flushWaiters: (() => void)[] = []
 
   /** @param init.maxTensorBytes of the longest output that will be asked for */
   constructor(stream: PeerStream, handler: ServerMessageHandler, init: { maxTensorBytes: number }) {
@@ -83,7 +83,7 @@ export class OwnerStream {
   async flushed(): Promise<void> {
     if (this.#writer.queuedBytes === 0) return
     await new Promise<void>(resolve => {
-      this.#onFlushed = resolve
+      this.#flushWaiters.push(resolve)
     })
   }
 
@@ -91,6 +91,7 @@ export class OwnerStream {
   async close(): Promise<void> {
     this.#ended = true
     this.#writer.clear()
+    this.#checkFlushed()
     await this.#stream.close()
   }
 
@@ -101,7 +102,8 @@ export class OwnerStream {
   }
 
   #checkFlushed(): void {
-    if (this.#writer.queuedBytes === 0) this.#onFlushed()
+    if (this.#writer.queuedBytes > 0) return
+    for (const resolve of this.#flushWaiters.splice(0)) resolve()
   }
 
   #end(error: AndthenError): void {

@@ -1,4 +1,4 @@
-import type { AndthenError, Clock } from '../../base/index.ts'
+import { type AndthenError, CancelledError, type Clock } from '../../base/index.ts'
 import type {
   Credit,
   Lengths,
@@ -138,17 +138,33 @@ export class SpanSession {
         reject(this.#endedBy ?? new ServerFaultError(this.peerId, 'has no session for a rewind any more'))
         return
       }
+      // Tensors of the epoch before are stale once this is sent.
+      this.#epoch = epoch
+      this.#stream.send({ kind: 'rewind', value: rewind })
+      if (this.#endedBy !== null) {
+        reject(this.#endedBy)
+        return
+      }
       const late = new ServerFaultError(this.peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
       const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => this.#takeRewind(epoch)?.reject(late))
       this.#rewinds.set(epoch, { resolve, reject, cancel })
-      this.#epoch = epoch
-      this.#stream.send({ kind: 'rewind', value: rewind })
     })
   }
 
-  /** Resolves when all that was sent is with the stream, or the stream is over. */
+  /**
+   * Resolves when all that was sent is with the stream, or the stream is over.
+   *
+   * @throws ServerFaultError when the server takes it no faster than it may answer a rewind
+   */
   flushed(): Promise<void> {
-    return this.#stream.flushed()
+    const late = new ServerFaultError(this.peerId, `took not all that it was sent within ${REWIND_TIMEOUT_MS} ms`)
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => reject(late))
+      void this.#stream.flushed().then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   keepAlive(): void {
@@ -159,9 +175,9 @@ export class SpanSession {
   async close(): Promise<Terminated | null> {
     if (this.#state !== 'open') return null
     this.#state = 'closing'
+    this.#rejectRewinds(new CancelledError('a rewind'))
     // Close overtakes tensors, and a copy that proves the last step must not be overtaken.
-    await this.#stream.flushed()
-    return this.#sayGoodbye()
+    return this.#sayGoodbye(this.#stream.flushed())
   }
 
   /** Gives the session up without a word; the listener hears nothing. */
@@ -170,14 +186,15 @@ export class SpanSession {
     this.#stream.abort(error)
   }
 
-  async #sayGoodbye(): Promise<Terminated | null> {
+  /** One deadline for all of it: a server that takes nothing is waited for no longer than one that says nothing. */
+  async #sayGoodbye(flushed: Promise<void>): Promise<Terminated | null> {
     const lastWord = await new Promise<Terminated | null>(resolve => {
       const cancel = this.#clock.after(CLOSE_TIMEOUT_MS, () => resolve(null))
       this.#onLastWord = terminated => {
         cancel()
         resolve(terminated)
       }
-      this.#stream.send({ kind: 'close', value: {} })
+      void flushed.then(() => this.#stream.send({ kind: 'close', value: {} }))
     })
     if (lastWord === null) this.#stream.abort(new ServerFaultError(this.peerId, 'did not end the session'))
     else {
@@ -228,23 +245,29 @@ export class SpanSession {
     return pending
   }
 
+  #rejectRewinds(error: AndthenError): void {
+    for (const epoch of [...this.#rewinds.keys()]) this.#takeRewind(epoch)?.reject(error)
+  }
+
   /** The server refused something: the session is of no more use, and its place there is wanted by others. */
   #onError(error: AndthenError): void {
     if (this.#state !== 'open') return
-    this.#over(error)
     this.#state = 'closing'
-    void this.#sayGoodbye()
+    this.#tellEnd(error)
+    void this.#sayGoodbye(Promise.resolve())
   }
 
   #end(error: AndthenError): void {
-    if (this.#state === 'open') this.#over(error)
+    const wasOpen = this.#state === 'open'
     this.#state = 'ended'
+    this.#rejectRewinds(error)
     this.#onLastWord(null)
+    if (wasOpen) this.#tellEnd(error)
   }
 
-  #over(error: AndthenError): void {
+  #tellEnd(error: AndthenError): void {
     this.#endedBy = error
-    for (const epoch of [...this.#rewinds.keys()]) this.#takeRewind(epoch)?.reject(error)
+    this.#rejectRewinds(error)
     this.#listener.onEnd(error)
   }
 }

@@ -264,6 +264,73 @@ describe('an open session', () => {
     expect(await session.close(), 'once is enough').toBeNull()
   })
 
+  test('closes in a second, however much of what it was sent a server takes', async () => {
+    const script = new Script()
+    const session = await script.opened()
+    script.stream.other.stalled = true
+    for (const step of [0, 1]) session.step({ step, n: 1 }, new Uint8Array(16))
+    const last = session.close()
+    await turns()
+    script.clock.advance(1000)
+    expect(await last).toBeNull()
+    expect(script.stream.other.ended).toBe(true)
+  })
+
+  test('ended by the server while it is being closed: that is the last word', async () => {
+    const script = new Script()
+    const session = await script.opened()
+    script.stream.other.stalled = true
+    for (const step of [0, 1]) session.step({ step, n: 1 }, new Uint8Array(16))
+    const last = session.close()
+    script.say({ kind: 'terminated', value: { reason: 'DRAIN' } })
+    await turns()
+    expect(await last).toMatchObject({ reason: 'DRAIN' })
+  })
+
+  test('tells each who waits that all is sent; or that it takes too long', async () => {
+    const script = new Script()
+    const session = await script.opened()
+    const block = (): void => {
+      script.stream.other.stalled = true
+      for (const step of [0, 1]) session.step({ step, n: 1 }, new Uint8Array(16))
+    }
+    block()
+    const waiting = [session.flushed(), session.flushed()]
+    script.stream.other.stalled = false
+    script.stream.other.onDrain()
+    await Promise.all(waiting)
+    block()
+    const failures = [session.flushed(), session.flushed()].map(flushed =>
+      expect(flushed).rejects.toMatchObject({ code: 'SERVER_FAULT' })
+    )
+    script.clock.advance(3000)
+    await Promise.all(failures)
+  })
+
+  test.each<[string, (session: SpanSession) => void, string]>([
+    ['given up', session => session.abort(new AndthenError('FROZEN', 'no answer')), 'FROZEN'],
+    ['closed', session => void session.close(), 'CANCELLED']
+  ])('that is %s answers no rewind any more, and says so at once', async (_, ends, code) => {
+    const script = new Script()
+    const session = await script.opened()
+    const failure = expect(session.rewind({ epoch: 1 })).rejects.toMatchObject({ code })
+    ends(session)
+    await failure
+  })
+
+  test('sends no rewind that is too long for a header, and waits for no answer to it', async () => {
+    const script = new Script()
+    const session = await script.opened()
+    const addresses = [`/dns4/${'a'.repeat(70_000)}/tcp/1`]
+    const next = { peerId: 'next', addresses, pushKey: new Uint8Array(16) }
+    await expect(session.rewind({ epoch: 1, next })).rejects.toMatchObject({ name: 'WireError' })
+    script.clock.advance(2000)
+    const rewound = session.rewind({ epoch: 1 })
+    script.clock.advance(2000)
+    script.say({ kind: 'rewound', value: { epoch: 1, lengths: { length: 0, committed: 0 } } })
+    expect(await rewound, 'no deadline of the first ends the second').toMatchObject({ epoch: 1 })
+  })
+
   test.each<[string, (script: Script) => void, string]>([
     [
       'ended by the server',
