@@ -217,5 +217,3 @@ export function openOf({ from, to }: Node, open: Partial<Open> = {}): Partial<Op
 
 export const inputDigest = (node: Node, position: number, bytes: Uint8Array): Uint8Array =>
   digest({ boundary: node.from, position, n: bytes.length / (HIDDEN * 4) }, bytes)
-
-export { statesOf }
