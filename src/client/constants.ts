@@ -8,6 +8,9 @@ export const CONNECT_TIMEOUT_MS = 10 * second
 export const STEP_TIMEOUT_MS = 30 * second
 /** Peers that are slow to say what they serve are not waited for longer than this once the others tile the model. */
 export const STRAGGLER_MS = 0.5 * second
+/** A server has an address a network that it is in; of a host name 253 characters are legal. */
+export const MAX_ADDRESSES = 8
+export const MAX_ADDRESS_CHARS = 400
 /** Round trips vary; the least of two is near the truth. */
 export const PINGS = 2
 

@@ -2,6 +2,7 @@ import { type AndthenError, systemClock, toAndthenError } from '../base/index.ts
 import { askInfo } from '../inference/index.ts'
 import { type Network, parseDialAddress } from '../network/index.ts'
 import { equalBytes, type Info } from '../wire/index.ts'
+import { announcedBy } from './announced.ts'
 import { PINGS, STRAGGLER_MS } from './constants.ts'
 import { ModelMismatchError } from './errors.ts'
 import { chooseTiling } from './tiling.ts'
@@ -94,7 +95,7 @@ async function describe(
 ): Promise<Candidate> {
   let pingMs = Number.POSITIVE_INFINITY
   for (let i = 0; i < PINGS; i++) pingMs = Math.min(pingMs, await network.ping(target, { signal }))
-  const addresses = [...new Set([...info.addresses, ...target])]
+  const addresses = [...new Set([...announcedBy(peerId, info.addresses), ...target])]
   const { from, to, maxLength } = info
   return {
     peerId,
