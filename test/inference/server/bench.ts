@@ -22,7 +22,7 @@ import {
   signReceipt,
   type Statement
 } from '../../../src/wire/index.ts'
-import { FakeRunner, HIDDEN, statesOf } from './fake-runner.ts'
+import { FakeRunner, HIDDEN } from './fake-runner.ts'
 import { MemoryNetworks, type MemoryStream } from './memory-network.ts'
 
 const modelDigest = new Uint8Array(32).fill(7)
