@@ -6,7 +6,13 @@ import {
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
-import { type Boundaries, checkRoute, openSession, ServerFaultError, type SpanSession } from '../inference/index.ts'
+import {
+  type Boundaries,
+  createRouteCheck,
+  openSession,
+  ServerFaultError,
+  type SpanSession
+} from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
 import type { Digester, Pushes, Rewound, Route, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
@@ -65,8 +71,8 @@ export class ChainBuilder {
   readonly #init: ChainBuilderInit
   readonly #sessions = new Map<string, SpanSession>()
   #epoch = 0
-  /** A chain stood: its servers may have seen steps of this epoch. */
-  #stood = false
+  /** The last chain that stood: its servers may have seen steps of this epoch. None: no chain ever did. */
+  #stood: readonly Hop[] = []
   #closed = false
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
@@ -89,7 +95,7 @@ export class ChainBuilder {
         if (this.#delegates(servers)) await this.#catchUp(hops, servers, position, signal)
         else await this.#align(hops, position, signal)
         this.#closeAllBut(hops)
-        this.#stood = true
+        this.#stood = hops
         return { hops, servers, epoch: this.#epoch }
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
@@ -113,14 +119,14 @@ export class ChainBuilder {
     else void session.close()
   }
 
-  /** Ends all sessions; returns the least that a server of the chain committed, tokens. */
+  /** Ends all sessions; returns the least that a server of the last chain that stood committed, tokens. */
   async close(): Promise<number> {
     this.#closed = true
     const sessions = [...this.#sessions.values()]
     this.#sessions.clear()
     await Promise.all(sessions.map(session => session.close()))
     for (const session of sessions) this.#count(session)
-    return Math.min(...sessions.map(({ lengths }) => lengths.committed))
+    return this.#stood.length === 0 ? 0 : Math.min(...this.#stood.map(({ session }) => session.lengths.committed))
   }
 
   #choose(failure: AndthenError | undefined): Candidate[] {
@@ -136,7 +142,7 @@ export class ChainBuilder {
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
     if (missing.length === 0) return chosen.map(({ server }) => server)
-    if (failure !== undefined && !this.#stood) throw failure
+    if (failure !== undefined && this.#stood.length === 0) throw failure
     throw new BlocksNotCoveredError(missing, failure === undefined ? {} : { cause: failure })
   }
 
@@ -174,10 +180,10 @@ export class ChainBuilder {
       to
     }))
     const bytesQuota = ROUTE_QUOTA_FACTOR * maxLength * boundaries.rowBytes
-    const expected = { modelDigest, owner: network.peerId, servers }
     try {
       const session = await this.#session(first, signal, { hops, hopsLeft: hops.length, bytesQuota })
-      const check: Hop['check'] = output => checkRoute(output, expected, verifySignature)
+      const { incarnation } = session.opened
+      const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
       return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
     } catch (error) {
       throw new HopError(first.peerId, toAndthenError(error))
@@ -229,7 +235,7 @@ export class ChainBuilder {
   /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */
   async #align(hops: readonly Hop[], position: number, signal: AbortSignal): Promise<void> {
     const { boundaries } = this.#components
-    if (!this.#stood && this.#epoch === 0 && !hops.some(({ pushed }) => pushed)) return
+    if (this.#stood.length === 0 && this.#epoch === 0 && !hops.some(({ pushed }) => pushed)) return
     const epoch = ++this.#epoch
     const spans = hops.map(({ server }) => server)
     const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)

@@ -40,6 +40,8 @@ export interface ChainReport {
 interface Job {
   readonly input: PassInput
   emitted: boolean
+  /** Of the run that gave the result last. */
+  trace: PassTrace | null
   resolve(result: PassResult): void
   reject(error: AndthenError): void
 }
@@ -126,7 +128,7 @@ export class Chain {
       }
       const position = this.#inputs.length
       this.#inputs.keep(input)
-      this.#jobs.push({ input: { position, n, input, want }, emitted: false, resolve, reject })
+      this.#jobs.push({ input: { position, n, input, want }, emitted: false, trace: null, resolve, reject })
       this.#pump()
     })
   }
@@ -191,24 +193,27 @@ export class Chain {
 
   readonly #onEmit = (step: number, tensor: Uint8Array | null, trace: PassTrace): void => {
     const job = this.#jobs[step - this.#base]
+    if (job === undefined) return
+    job.trace = traceByServer(trace)
     // What ran again after a repair was given out before.
-    if (job === undefined || job.emitted) return
+    if (job.emitted) return
     job.emitted = true
     if (trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
-    job.resolve({ tensor, trace: traceByServer(trace) })
+    job.resolve({ tensor, trace: job.trace })
   }
 
-  readonly #onRetire = (_step: number, trace: PassTrace): void => {
-    this.#jobs.shift()
+  readonly #onRetire = (): void => {
+    const trace = this.#jobs.shift()?.trace
     this.#base++
     this.#started--
-    this.traces.push(traceByServer(trace))
+    if (trace != null) this.traces.push(trace)
     if (this.#jobs.length === 0) this.#onSettled()
     this.#pump()
   }
 
   /** Replaces what failed and goes on where the first pass is not done. */
   async #repair(hops: readonly Hop[], fault: Fault): Promise<void> {
+    if (this.#failure !== null) return
     this.#pipeline = null
     this.#watchdog.watch(null)
     try {

@@ -3,7 +3,7 @@ import { ServerFaultError } from '../inference/index.ts'
 import {
   type EquivocationProof,
   findEquivocation,
-  isSignedByServer,
+  isSignedBy,
   type Receipt,
   readStatement,
   type VerifySignature,
@@ -52,7 +52,7 @@ function blame(peerId: string, what: string): Verdict {
 function isValid(receipt: Receipt | null, server: string, verify: VerifySignature): boolean {
   if (receipt === null) return false
   try {
-    return readStatement(receipt).server === server && isSignedByServer(receipt, verify)
+    return readStatement(receipt).server === server && isSignedBy(server, receipt, verify)
   } catch (error) {
     if (error instanceof WireError) return false
     throw error

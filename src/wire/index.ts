@@ -10,6 +10,7 @@ export { checkProof, NoProofError, type PortableProof, portableProof, type Prove
 export {
   type EquivocationProof,
   findEquivocation,
+  isSignedBy,
   isSignedByServer,
   readStatement,
   type Sign,

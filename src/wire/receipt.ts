@@ -27,10 +27,14 @@ export function readStatement(receipt: Receipt): Statement {
   return statement
 }
 
+/** Whether this server signed the receipt; who is to have signed it is in its statement. */
+export function isSignedBy(server: string, receipt: Receipt, verify: VerifySignature): boolean {
+  return verify(server, Buffer.concat([DOMAIN, receipt.statement]), receipt.signature)
+}
+
 /** Whether the receipt was signed by the server that its statement names. */
 export function isSignedByServer(receipt: Receipt, verify: VerifySignature): boolean {
-  const { server } = readStatement(receipt)
-  return verify(server, Buffer.concat([DOMAIN, receipt.statement]), receipt.signature)
+  return isSignedBy(readStatement(receipt).server, receipt, verify)
 }
 
 /** Two receipts of one server for one step of one incarnation that say different things. */
@@ -53,6 +57,6 @@ export function findEquivocation(a: Receipt, b: Receipt, verify: VerifySignature
     first.epoch === second.epoch &&
     first.step === second.step
   if (!sameStep || equalBytes(a.statement, b.statement)) return null
-  if (!isSignedByServer(a, verify) || !isSignedByServer(b, verify)) return null
+  if (![a, b].every(receipt => isSignedBy(first.server, receipt, verify))) return null
   return { server: first.server, epoch: first.epoch, step: first.step, receipts: [a, b] }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AndthenError } from '../../src/base/index.ts'
 import type { Chain, ChainReport } from '../../src/client/chain.ts'
-import { expectedOf } from './block-runner.ts'
+import { expectedOf, statesOf } from './block-runner.ts'
 import { BLOCKS, nodes, pass, type Span, World } from './world.ts'
 
 const thirds: readonly Span[] = [
@@ -59,6 +59,34 @@ describe('a chain of three servers', () => {
       for (const server of world.servers) expect(server.sessions()).toEqual([])
     }
   )
+
+  test.each(policies)(
+    'left to the first server, verified by %s, gives the same, and traces each server',
+    async verify => {
+      const world = await World.of(...thirds)
+      const chain = await world.drive(world.open({ route: 'delegate', verify }))
+      const hidden = chain.reserve(prompt.length)
+      hidden.set(statesOf(prompt))
+      const { trace } = await world.drive(chain.run(hidden, 'last'))
+      const results: number[] = []
+      for (const token of rest) results.push(await world.drive(pass(chain, [token])))
+      expect(results).toEqual(truth.slice(prompt.length))
+      expect(await world.drive(chain.close())).toMatchObject({ committed: all.length, replays: 0, proofs: [] })
+      expect(trace.hops.map(({ peerId }) => peerId)).toEqual(nodes.slice(0, 3))
+      expect(chain.traces).toHaveLength(1 + rest.length)
+      expect(chain.traces[0], 'a pass has one trace').toBe(trace)
+    }
+  )
+
+  test('left to the first server, one of which fails: another route is brought to where it was', async () => {
+    for (const victim of [0, 1, 2]) {
+      const world = await World.of(...thirds, thirds[victim]!)
+      const chain = await world.drive(world.open({ route: 'delegate' }))
+      const { results, report } = await generate(world, chain, { token: 3, happens: () => world.kill(victim) })
+      expect(results, `server ${victim}`).toEqual(truth.slice(prompt.length - 1))
+      expect(report).toMatchObject({ committed: all.length, replays: 3 })
+    }
+  })
 
   test.each(routes)('by %s takes several passes at once, and answers them in order', async route => {
     const world = await World.of(...thirds)
@@ -135,6 +163,14 @@ describe('a server that fails in the middle', () => {
     await expect(pass(chain, [1]), 'nothing runs on it any more').rejects.toMatchObject({ code: 'BLOCKS_NOT_COVERED' })
     await world.drive(chain.close())
     expect(world.servers[0]?.sessions()).toEqual([])
+  })
+
+  test('with all others: what was committed is told all the same', async () => {
+    const world = await World.of([0, 12])
+    const chain = await world.drive(world.open({ route: 'push' }))
+    const failing = generate(world, chain, { token: 3, happens: () => world.kill(0) })
+    await expect(failing).rejects.toMatchObject({ code: 'BLOCKS_NOT_COVERED' })
+    expect((await world.drive(chain.close())).committed).toBe(prompt.length + 3)
   })
 
   test('before the chain ever stood: a spare is taken, and without one its own error is told', async () => {

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { AndthenError, ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
 import { Chain } from '../../src/client/chain.ts'
 import type { RouteName } from '../../src/client/chain-builder.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
 import { createLedger, createSpanLane, InferenceServer } from '../../src/inference/index.ts'
-import { createIdentity, type Network } from '../../src/network/index.ts'
+import { createIdentity, type Network, verifySignature } from '../../src/network/index.ts'
 import { oldest } from '../../src/session/index.ts'
 import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
 import { MemoryNetworks, type MemoryStream } from '../inference/server/memory-network.ts'
@@ -18,13 +17,10 @@ const modelDigest = new Uint8Array(32).fill(7)
 const digest = createDigester({ modelDigest, hiddenSize: HIDDEN })
 const MAX_LENGTH = 1000
 
-/** Stands for a key pair. */
-const signatureOf = (peer: string, bytes: Uint8Array): Uint8Array =>
-  createHash('sha256').update(`${peer} signs `).update(bytes).digest()
-
 /** Peer ids of servers: what is dialled must be an address of just that peer, so these are real ones. */
 const identities = await Promise.all(Array.from({ length: 8 }, () => createIdentity()))
 export const nodes: readonly string[] = identities.map(({ peerId }) => peerId)
+const { peerId: owner } = await createIdentity()
 
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const peerOf = (target: string | readonly string[]): string => [target].flat()[0]!.split('/p2p/')[1]!
@@ -48,7 +44,8 @@ export class World {
   }
 
   async #add([from, to]: Span): Promise<void> {
-    const peerId = nodes[this.servers.length]!
+    const identity = identities[this.servers.length]!
+    const { peerId } = identity
     const { clock } = this
     const runner = new BlockRunner(to - from)
     const server = new InferenceServer(
@@ -58,12 +55,12 @@ export class World {
         runner,
         lane: createSpanLane({ clock, runner }, { policy: oldest({ queueDelayMs: 0 }) }),
         digest,
-        sign: bytes => signatureOf(peerId, bytes),
-        verify: (peer, bytes, signature) => Buffer.compare(signatureOf(peer, bytes), signature) === 0,
+        sign: bytes => identity.sign(bytes),
+        verify: verifySignature,
         clock,
         logger: silentLogger,
         ledger: createLedger(),
-        network: this.#networks.of(peerId)
+        network: this.#network(peerId)
       },
       { kvBytesPerToken: 1 }
     )
@@ -79,7 +76,7 @@ export class World {
       to,
       maxLength: MAX_LENGTH,
       pingMs,
-      delegateBytes: 0
+      delegateBytes: 64 * 1024 * 1024
     })
   }
 
@@ -110,7 +107,7 @@ export class World {
   open(init: { route: RouteName; verify?: VerifyPolicyName }): Promise<Chain> {
     const { clock } = this
     return Chain.open(
-      { network: this.#network(), clock, logger: silentLogger, digest, standing: new Standing({ clock }) },
+      { network: this.#network(owner), clock, logger: silentLogger, digest, standing: new Standing({ clock }) },
       {
         candidates: this.#candidates,
         modelDigest,
@@ -145,16 +142,16 @@ export class World {
     return promise
   }
 
-  #network(): Network {
+  #network(from: string): Network {
     const isGone = (target: string | readonly string[]): boolean =>
       this.#dead.has(peerOf(target)) || this.#frozen.has(peerOf(target))
     return {
-      ...this.#networks.of('owner'),
+      ...this.#networks.of(from),
       openStream: async (target, protocol) => {
         const peer = peerOf(target)
         await this.#held.get(peer)
         if (this.#dead.has(peer)) throw new AndthenError('PEER_UNREACHABLE', `${peer} is dead`)
-        const stream = this.#networks.open('owner', peer, protocol)
+        const stream = this.#networks.open(from, peer, protocol)
         this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), stream])
         if (this.#frozen.has(peer)) stall(stream)
         return stream

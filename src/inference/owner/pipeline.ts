@@ -54,7 +54,7 @@ export interface PipelineEvents {
   /** A pass's result counts; in order. */
   onEmit(step: number, tensor: Uint8Array | null, trace: PassTrace): void
   /** Nothing of the pass is under way any more; in order. */
-  onRetire(step: number, trace: PassTrace): void
+  onRetire(step: number): void
   /** Something came: the chain is alive. */
   onProgress(): void
   /** The epoch is over. */
@@ -228,7 +228,7 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
           const received = running.into[i]
           if (received != null) this.#boundaries.at(server.to).keep(received)
         }
-        this.#events.onRetire(effect.step, running.trace)
+        this.#events.onRetire(effect.step)
         return
       }
       case 'fault':
