@@ -12,6 +12,7 @@ import { createIdentity, createNetwork } from '../network/index.ts'
 import type { VerifyPolicyName } from '../wire/index.ts'
 import type { SwarmOptions } from './serve-options.ts'
 import { swarmInit } from './swarm.ts'
+import { Taken } from './taken.ts'
 
 export interface ConnectOptions extends SwarmOptions {
   /** The model's folder: its configuration, tokenizer, embedding and head are used here. */
@@ -62,12 +63,15 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const { logger = silentLogger, signal, threads, timeouts = {}, peers, route, verify } = options
   const swarm = await swarmInit(options)
   const [model, identity] = await Promise.all([openModel(options.model), createIdentity()])
-  const network = await createNetwork({ ...swarm, identity, logger })
+  const taken = new Taken()
   try {
+    const network = await createNetwork({ ...swarm, identity, logger })
+    taken.push(() => network.close())
     const client = await connectClient(
       { network, model, logger },
       { peers, connectTimeoutMs: timeouts.connectMs, stepTimeoutMs: timeouts.stepMs, threads, signal }
     )
+    taken.push(() => client.close())
     const defaults = { route, verify }
     return {
       servers: client.servers,
@@ -77,13 +81,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
         const base = sampling === 'model' ? model.generation.sampling : {}
         return client.generate({ ...defaults, ...base, ...rest, ...asked })
       },
-      async close() {
-        await client.close()
-        await network.close()
-      }
+      close: () => taken.giveBack()
     }
   } catch (error) {
-    await network.close()
+    await taken.giveBack()
     throw error
   }
 }

@@ -18,6 +18,7 @@ import { registerMetrics } from './serve-metrics.ts'
 import { knowsItsClients, startNetwork } from './serve-network.ts'
 import type { ReadyInfo, ServeOptions } from './serve-options.ts'
 import { batchingPolicy, checkParking, openParking, sessionHooks, tableInit } from './serve-sessions.ts'
+import { Taken } from './taken.ts'
 
 const DEFAULT_DRAIN_MS = 30_000
 /** Steps and bytes of one owner under way at once: a long prompt's pieces, at most so much memory. */
@@ -50,9 +51,8 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
   const hooks = await sessionHooks(options)
   const token = await readToken(options.adminTokenFile)
   const modelDigest = await model.digest()
-  const taken: Taken = []
-  let closed: Promise<void> | undefined
-  const close = (): Promise<void> => (closed ??= giveBackAll(taken))
+  const taken = new Taken()
+  const close = (): Promise<void> => taken.giveBack()
   try {
     const runner = await loadRunner(model, plan, options, logger)
     taken.push(() => runner.close())
@@ -68,16 +68,6 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
     await close()
     throw error
   }
-}
-
-/** How to give back what was taken, the last first. */
-type Taken = (() => Promise<void>)[]
-
-/** Gives back everything, whatever fails on the way. @throws the first failure */
-async function giveBackAll(taken: Taken): Promise<void> {
-  const failures: unknown[] = []
-  for (const giveBack of taken.reverse()) await giveBack().catch((failure: unknown) => failures.push(failure))
-  if (failures.length > 0) throw toAndthenError(failures[0])
 }
 
 interface About {
