@@ -44,6 +44,11 @@ export class Boundaries {
     return kept
   }
 
+  /** Bytes of all tokens that are kept. */
+  get bytes(): number {
+    return [...this.#kept.values()].reduce((sum, kept) => sum + kept.length * this.rowBytes, 0)
+  }
+
   /** Forgets everything. */
   clear(): void {
     this.#kept.clear()

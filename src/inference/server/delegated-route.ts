@@ -15,6 +15,8 @@ import {
 import type { DialPolicy } from './dial-policy.ts'
 import type { ServerComponents } from './facts.ts'
 
+/** What is kept longer than needed at most: less often thrown away is less often allocated. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024
 /** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
 const STEP_TIMEOUT_MS = 20_000
 
@@ -181,7 +183,7 @@ export class DelegatedRoute {
       onEmit: (step: number, tensor: Uint8Array | null, trace: PassTrace) => this.#onEmit(step, tensor, trace),
       onRetire: () => {
         // Nothing is kept for a fail-over; what waits for a NeedCopy is under way, and not retired.
-        if (pipeline.idle) this.#boundaries.clear()
+        if (pipeline.idle && this.#boundaries.bytes > MAX_KEPT_BYTES) this.#boundaries.clear()
       },
       onProgress: () => this.#watchdog.progress(),
       onFault: (fault: Fault) => this.#onFault(fault)
