@@ -2,7 +2,7 @@ import { type AndthenError, toAndthenError } from '../../base/index.ts'
 import type { Session, SessionTable } from '../../session/index.ts'
 import {
   type Credit,
-  isSignedByServer,
+  isSignedBy,
   type Mismatch,
   type Open,
   type Push,
@@ -142,10 +142,11 @@ export class HostedSession {
 
   /** A push that `checkPush` found to be what it says. */
   onPush(push: Push, arrival: PushArrival<StatesBuffer>): void {
+    const { upstream } = this
     this.#apply(this.race.onPush(arrival, this.#components.clock.now()))
     // Off the critical path: by now the span computes, in another thread.
     setImmediate(() => {
-      if (this.session.signal.aborted || isSignedByServer(push.receipt, this.#components.verify)) return
+      if (this.session.signal.aborted || isSignedBy(upstream, push.receipt, this.#components.verify)) return
       this.#apply(this.race.onForgedReceipt(push.receipt))
     })
   }
