@@ -3,7 +3,7 @@ import type { InferenceServer, Ledger } from '../inference/index.ts'
 import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
 import type { SpanRunner } from '../runtime/index.ts'
-import { Codec, INFERENCE_PROTOCOL, type Info } from '../wire/index.ts'
+import { Codec, INFERENCE_PROTOCOL, type Info, toHex } from '../wire/index.ts'
 import type { ServePlan } from './plan.ts'
 import type { ReadyInfo } from './serve-options.ts'
 
@@ -24,7 +24,7 @@ export function readyInfo(sources: InfoSources, admin: string | null): ReadyInfo
     peerId: network.peerId,
     addresses: network.addresses(),
     model: model.name,
-    modelDigest: Buffer.from(modelDigest).toString('hex'),
+    modelDigest: toHex(modelDigest),
     modelBlocks: plan.modelBlocks,
     blocks: plan.blocks,
     device: runtime.device,

@@ -41,6 +41,11 @@ export function createDigester(context: DigestContext): Digester {
   }
 }
 
+/** Lower-case hex of bytes, which are not copied. */
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
 }

@@ -1,6 +1,6 @@
 // The messages on the wire: schema, framing, digests and receipts. Knows no sockets.
 export * from './constants.ts'
-export { createDigester, type DigestContext, type Digester, equalBytes, type HiddenStates } from './digest.ts'
+export { createDigester, type DigestContext, type Digester, equalBytes, type HiddenStates, toHex } from './digest.ts'
 export { WireError, type WireErrorCode } from './errors.ts'
 export { FrameDecoder, type FrameHandler, prefixed } from './frame.ts'
 export { MessageReader, type MessageHandler, type MessageReaderInit } from './message-reader.ts'

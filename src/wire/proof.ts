@@ -1,3 +1,4 @@
+import { toHex } from './digest.ts'
 import { z } from 'zod'
 import { AndthenError } from '../base/index.ts'
 import { WireError } from './errors.ts'
@@ -98,7 +99,7 @@ function differing(a: Statement, b: Statement): (keyof Statement)[] {
 
 function readable(statement: Statement): Record<string, string | number> {
   const fields = Object.entries(statement) as [string, string | number | Uint8Array][]
-  return Object.fromEntries(fields.map(([name, value]) => [name, value instanceof Uint8Array ? hex(value) : value]))
+  return Object.fromEntries(fields.map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : value]))
 }
 
 function isSame(said: Record<string, string | number>, shown: Record<string, string | number> | undefined): boolean {
@@ -121,5 +122,3 @@ const fromBase64 = (receipt: { statement: string; signature: string }): Receipt 
   statement: Buffer.from(receipt.statement, 'base64'),
   signature: Buffer.from(receipt.signature, 'base64')
 })
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')

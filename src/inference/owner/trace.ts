@@ -1,4 +1,4 @@
-import type { Output } from '../../wire/index.ts'
+import { type Output, toHex } from '../../wire/index.ts'
 
 /** One pass at one server, as the client saw it. Times are ms of the client's clock; `output` has the server's own stamps. */
 export interface HopTrace {
@@ -42,11 +42,7 @@ export function traceLines(pass: PassTrace): string[] {
       epoch: hop.output?.epoch ?? null,
       step: hop.output?.step ?? null,
       usedPush: hop.output?.usedPush ?? null,
-      stamps: hop.output === null ? null : { ...hop.output.stamps, clockId: hex(hop.output.stamps.clockId) }
+      stamps: hop.output === null ? null : { ...hop.output.stamps, clockId: toHex(hop.output.stamps.clockId) }
     })
   )
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -1,4 +1,4 @@
-import { type NotPushed, notPushedNames, type Peer, type Push, type Rewound } from '../../wire/index.ts'
+import { type NotPushed, notPushedNames, type Peer, type Push, type Rewound, toHex } from '../../wire/index.ts'
 import type { PushSender } from './push-sender.ts'
 import type { PushTarget } from './push-target.ts'
 
@@ -30,7 +30,7 @@ export class NextServer {
 
   /** Null clears it. */
   name(peer: Peer | null): void {
-    const pushKey = peer === null ? '' : Buffer.from(peer.pushKey).toString('hex')
+    const pushKey = peer === null ? '' : toHex(peer.pushKey)
     const { next } = this.#target ?? {}
     if (peer !== null && next?.pushKey === pushKey && next.peerId === peer.peerId) return
     if (this.#target !== null) this.#sender.release(this.#target)

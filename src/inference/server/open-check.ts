@@ -1,4 +1,4 @@
-import { Codec, equalBytes, KEY_BYTES, type Open, PROTOCOL_VERSION } from '../../wire/index.ts'
+import { Codec, equalBytes, KEY_BYTES, type Open, PROTOCOL_VERSION, toHex } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
 import type { SpanFacts } from './facts.ts'
 import { checkRoute } from './route-check.ts'
@@ -14,7 +14,7 @@ export function checkOpen(open: Open, facts: SpanFacts, delegateBytes: number): 
     throw new RequestError('VERSION', `protocol version ${open.version}; this node speaks ${PROTOCOL_VERSION}`)
   if (!equalBytes(open.modelDigest, facts.modelDigest))
     throw new RequestError('MODEL_MISMATCH', 'this node serves another model, or other weights of it', {
-      details: { modelDigest: Buffer.from(facts.modelDigest).toString('hex') }
+      details: { modelDigest: toHex(facts.modelDigest) }
     })
   if (open.from !== facts.from || open.to !== facts.to)
     throw new RequestError(

@@ -9,7 +9,8 @@ import {
   MessageWriter,
   type Push,
   pushFrames,
-  type PushMessage
+  type PushMessage,
+  toHex
 } from '../../wire/index.ts'
 import type { StatesBuffer } from '../buffers.ts'
 import { RequestError } from '../errors.ts'
@@ -51,11 +52,11 @@ export class PushReceiver {
   }
 
   add(hosted: HostedSession): void {
-    this.#sessions.set(hexOf(hosted.pushKey), hosted)
+    this.#sessions.set(toHex(hosted.pushKey), hosted)
   }
 
   remove(hosted: HostedSession): void {
-    const key = hexOf(hosted.pushKey)
+    const key = toHex(hosted.pushKey)
     this.#sessions.delete(key)
     for (const incoming of this.#streams) {
       incoming.early.delete(key)
@@ -65,7 +66,7 @@ export class PushReceiver {
 
   /** The session's owner named its upstream: lets in whoever of that name asked before, and nobody else any more. */
   onUpstream(hosted: HostedSession): void {
-    const key = hexOf(hosted.pushKey)
+    const key = toHex(hosted.pushKey)
     for (const incoming of [...this.#streams]) {
       if (incoming.peer !== hosted.upstream) this.#detach(incoming, key)
       else if (incoming.early.delete(key)) this.#admit(incoming, key, hosted)
@@ -119,7 +120,7 @@ export class PushReceiver {
         this.#onAttach(incoming, message.value)
         return null
       case 'upstreamGone': {
-        const key = hexOf(message.value.pushKey)
+        const key = toHex(message.value.pushKey)
         const attachment = incoming.attached.get(key)
         this.#detach(incoming, key)
         attachment?.hosted.onUpstreamGone()
@@ -131,7 +132,7 @@ export class PushReceiver {
   }
 
   #onAttach(incoming: Incoming, attach: Attach): void {
-    const key = hexOf(attach.pushKey)
+    const key = toHex(attach.pushKey)
     const hosted = this.#sessions.get(key)
     const { facts } = this.#components
     if (hosted === undefined) return this.#reject('unknown-session')
@@ -176,7 +177,7 @@ export class PushReceiver {
 
   /** Checks a push by its header, before a byte of it is kept. */
   #destination(incoming: Incoming, push: Push, bytes: number): Uint8Array | null {
-    const key = hexOf(push.pushKey)
+    const key = toHex(push.pushKey)
     const attachment = incoming.attached.get(key)
     if (attachment === undefined) {
       this.#reject(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
@@ -202,7 +203,7 @@ export class PushReceiver {
     incoming.filling.delete(tensor)
     const { attachment, buffer } = filled
     const { hosted } = attachment
-    const key = hexOf(push.pushKey)
+    const key = toHex(push.pushKey)
     const { facts, digest: digestOf } = this.#components
     if (attachment.finish(tensor.length)) this.#grant(incoming, key)
     const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
@@ -219,8 +220,4 @@ export class PushReceiver {
     const { ignored } = this.#components.ledger
     ignored.set(reason, (ignored.get(reason) ?? 0) + 1)
   }
-}
-
-function hexOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
 }

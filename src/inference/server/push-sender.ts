@@ -9,7 +9,8 @@ import {
   type Outgoing,
   PUSH_PROTOCOL,
   pushFrames,
-  type PushMessage
+  type PushMessage,
+  toHex
 } from '../../wire/index.ts'
 import type { DialPolicy } from './dial-policy.ts'
 import { type NextServer, PushTarget } from './push-target.ts'
@@ -136,7 +137,7 @@ export class PushSender {
     const writer = new MessageWriter<PushMessage>({ codec: pushFrames, sink: stream })
     const handler = {
       onMessage: ({ value }: AttachMessage) => {
-        link.targets.get(Buffer.from(value.pushKey).toString('hex'))?.onAttached(value)
+        link.targets.get(toHex(value.pushKey))?.onAttached(value)
         return null
       },
       onTensor: () => undefined

@@ -17,7 +17,8 @@ import {
   type OwnerMessage,
   PUSH_PROTOCOL,
   type Resume,
-  type Route
+  type Route,
+  toHex
 } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
 import { BacklogNotices } from './backlog-notices.ts'
@@ -227,7 +228,7 @@ export class InferenceServer {
     const maxLength = open.maxLength === 0 ? facts.maxLength : open.maxLength
     const session = this.table.open({
       owner: connection.owner,
-      id: Buffer.from(open.id).toString('hex'),
+      id: toHex(open.id),
       maxLength,
       bytes: maxLength * this.#kvBytesPerToken,
       // A stranger may give way to others; that others give way to it is not its own to say.
@@ -303,7 +304,7 @@ export class InferenceServer {
   }
 
   #resume(resume: Resume, connection: OwnerConnection): HostedSession {
-    const id = Buffer.from(resume.id).toString('hex')
+    const id = toHex(resume.id)
     const session = this.table.resume(connection.owner, id, resume.incarnation)
     const hosted = this.#hosted.get(session)
     if (hosted === undefined) throw new RequestError('GONE', `session ${id} is ending`)
