@@ -1,4 +1,3 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionGater, Libp2p } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
@@ -15,6 +14,7 @@ import {
 import { CorkedTcp } from './corked-tcp.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
+import { tunedNoise } from './noise-tuning.ts'
 import { tunedYamux } from './yamux-tuning.ts'
 
 export interface Libp2pInit {
@@ -56,7 +56,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     privateKey: privateKeyOf(init.identity),
     addresses: { listen: [...init.listen] },
     transports: [components => (transport = new CorkedTcp(components, tcpOptions))],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [tunedNoise()],
     streamMuxers: [tunedYamux()],
     ...(init.swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
     connectionGater: init.gater,
