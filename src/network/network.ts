@@ -87,6 +87,8 @@ export interface Network {
    * @throws UsageError, PeerUnreachableError, CancelledError
    */
   resolve(address: string, options?: CallOptions): Promise<string>
+  /** A stream to this peer needs no dial now. */
+  isConnected(peerId: string): boolean
   /** Makes sure of a connection and returns the peer's id. @throws PeerUnreachableError */
   connect(target: PeerTarget, options?: CallOptions): Promise<string>
   /**
@@ -217,6 +219,10 @@ class Libp2pNetwork implements Network {
     if (peerId !== undefined) return known
     using lease = await this.#components.pool.acquire(known, [known], options)
     return withPeerId(known, lease.connection.remotePeer.toString())
+  }
+
+  isConnected(peerId: string): boolean {
+    return this.#components.pool.isConnected(peerId)
   }
 
   async connect(target: PeerTarget, options: CallOptions = {}): Promise<string> {

@@ -67,6 +67,11 @@ export class ConnectionPool {
     return this.#policy.full
   }
 
+  /** A lease on a connection to this peer would need no dial. */
+  isConnected(peer: string): boolean {
+    return this.#policy.usable(peer) !== undefined
+  }
+
   /** Leases held now. */
   get leases(): number {
     return this.#policy.leases

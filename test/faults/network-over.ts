@@ -28,6 +28,10 @@ export class NetworkOver implements Network {
     return this.inner.resolve(address, options)
   }
 
+  isConnected(peerId: string): boolean {
+    return this.inner.isConnected(peerId)
+  }
+
   connect(target: PeerTarget, options?: CallOptions): Promise<string> {
     return this.inner.connect(target, options)
   }

@@ -248,7 +248,7 @@ async function openHop(
 ): Promise<Hop> {
   const { policy, facts, limits } = components
   const target = policy.targets(peer.peerId, peer.addresses)
-  if (target.length === 0 || !policy.spend(owner))
+  if (target.length === 0 || !policy.spend(owner, peer.peerId))
     throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
   const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
   const session = await openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, { signal })

@@ -14,6 +14,13 @@ interface Allowance {
   at: number
 }
 
+interface DialPolicyComponents {
+  readonly clock: Clock
+  readonly ownAddresses: () => readonly string[]
+  /** A stream to this peer needs no dial. */
+  readonly isConnected: (peerId: string) => boolean
+}
+
 /**
  * Which addresses this node dials because a client named them. A node with a public address dials only public literal
  * addresses, so that no client can use it to reach into the network behind it; names are refused there, for they may
@@ -22,11 +29,13 @@ interface Allowance {
 export class DialPolicy {
   readonly #clock: Clock
   readonly #isPublic: () => boolean
+  readonly #isConnected: (peerId: string) => boolean
   readonly #owners = new Map<string, Allowance>()
 
-  constructor(components: { clock: Clock; ownAddresses: () => readonly string[] }) {
+  constructor(components: DialPolicyComponents) {
     this.#clock = components.clock
     this.#isPublic = () => components.ownAddresses().some(isPublicAddress)
+    this.#isConnected = components.isConnected
   }
 
   /** What may be dialled to reach this peer, and no other: each address ends in its id. */
@@ -39,8 +48,12 @@ export class DialPolicy {
       .filter(address => !literalOnly || (/^\/ip[46]\//.test(address) && isPublicAddress(address)))
   }
 
-  /** Takes one dial off the owner's allowance; false when it is used up. */
-  spend(owner: string): boolean {
+  /**
+   * Takes one dial off the owner's allowance; false when it is used up. A peer that is connected is not dialled: that
+   * costs nothing.
+   */
+  spend(owner: string, peerId: string): boolean {
+    if (this.#isConnected(peerId)) return true
     const now = this.#clock.now()
     const before = this.#owners.get(owner) ?? { left: DIALS_PER_OWNER, at: now }
     const left = Math.min(DIALS_PER_OWNER, before.left + ((now - before.at) / minute) * DIALS_PER_OWNER)

@@ -90,7 +90,11 @@ export class InferenceServer {
     this.#kvBytesPerToken = kvBytesPerToken
     this.delegateBytes = delegateBytes
     this.#trustPriorities = trustPriorities
-    this.#policy = new DialPolicy({ clock, ownAddresses: () => network.addresses() })
+    this.#policy = new DialPolicy({
+      clock,
+      ownAddresses: () => network.addresses(),
+      isConnected: peerId => network.isConnected(peerId)
+    })
     this.#sender = new PushSender(
       { network, policy: this.#policy, clock, logger },
       { modelDigest: facts.modelDigest, boundary: facts.to }

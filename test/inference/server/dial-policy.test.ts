@@ -3,8 +3,8 @@ import { ManualClock } from '../../../src/base/index.ts'
 import { createIdentity } from '../../../src/network/index.ts'
 import { DialPolicy } from '../../../src/inference/server/dial-policy.ts'
 
-const policy = (own: string[], clock = new ManualClock()): DialPolicy =>
-  new DialPolicy({ clock, ownAddresses: () => own })
+const policy = (own: string[], clock = new ManualClock(), connected: string[] = []): DialPolicy =>
+  new DialPolicy({ clock, ownAddresses: () => own, isConnected: peerId => connected.includes(peerId) })
 
 const { peerId: peer } = await createIdentity()
 const { peerId: other } = await createIdentity()
@@ -54,10 +54,17 @@ describe('dialling for a client', () => {
   it('an owner has 32 dials, which come back over a minute; others are not concerned', () => {
     const clock = new ManualClock()
     const dials = policy([], clock)
-    const spent = Array.from({ length: 40 }, () => dials.spend('ann')).filter(allowed => allowed)
+    const spent = Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)
     expect(spent).toHaveLength(32)
-    expect([dials.spend('ann'), dials.spend('bob')]).toEqual([false, true])
+    expect([dials.spend('ann', peer), dials.spend('bob', peer)]).toEqual([false, true])
     clock.advance(30_000)
-    expect(Array.from({ length: 40 }, () => dials.spend('ann')).filter(allowed => allowed)).toHaveLength(16)
+    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)).toHaveLength(16)
+  })
+
+  it('a peer that is connected is not dialled, and costs an owner nothing', () => {
+    const dials = policy([], new ManualClock(), [other])
+    const reached = Array.from({ length: 100 }, () => dials.spend('ann', other))
+    expect(reached.every(allowed => allowed)).toBe(true)
+    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)).toHaveLength(32)
   })
 })

@@ -91,6 +91,7 @@ export class MemoryNetworks {
         handlers.set(protocol, handler)
         return Promise.resolve()
       },
+      isConnected: () => false,
       resolve: address => Promise.resolve(address),
       connect: () => Promise.resolve(peerId),
       openStream: target => {
