@@ -140,10 +140,14 @@ export class HostedSession {
     void this.#sendRewound(rewind.epoch)
   }
 
-  /** A push that `checkPush` found to be what it says. */
+  /**
+   * A push that `checkPush` found to be what it says. Whether its receipt is signed matters when the owner says that the
+   * bytes are others, and is looked at then; and once an epoch, so that an upstream that cannot sign is found out at once.
+   */
   onPush(push: Push, arrival: PushArrival<StatesBuffer>): void {
     const { upstream } = this
     this.#apply(this.race.onPush(arrival, this.#components.clock.now()))
+    if (push.step > 0) return
     // Off the critical path: by now the span computes, in another thread.
     setImmediate(() => {
       if (this.session.signal.aborted || isSignedBy(upstream, push.receipt, this.#components.verify)) return
@@ -356,9 +360,10 @@ export class HostedSession {
   }
 
   #sendMismatch(effect: Extract<Effect<StatesBuffer>, { kind: 'mismatch' }>): void {
-    const { ledger, logger } = this.#components
+    const { ledger, logger, verify } = this.#components
     ledger.mismatches++
-    const { epoch, step, pushed, owner, receipt } = effect
+    const { epoch, step, pushed, owner } = effect
+    const receipt = effect.receipt !== null && isSignedBy(this.upstream, effect.receipt, verify) ? effect.receipt : null
     const told = { session: this.session.id, upstream: this.upstream, epoch, step }
     logger.warn(told, 'what was pushed is not what the client got')
     const { committed } = this.race.lengths

@@ -21,8 +21,7 @@ export type RejectedReason =
 
 /**
  * Whether a push is what it says: its digest is that of the bytes, and its receipt says that the upstream computed just
- * these for this session's owner. The signature is not looked at here: it takes longer than a hop may, and is checked
- * while the span computes.
+ * these for this session's owner. The signature is not looked at here: it takes longer than a hop may.
  */
 export function checkPush(push: Push, digest: Uint8Array, expected: PushExpectation): RejectedReason | null {
   if (!equalBytes(push.digest, digest)) return 'digest'

@@ -151,6 +151,25 @@ describe('a push', () => {
     expect(set.node.runner.length(0)).toBe(0)
   })
 
+  it('with a forged signature later in an epoch counts where its bytes are right, and convicts nobody where not', async () => {
+    const set = await scene()
+    const prove = (step: number, truth: Uint8Array): void =>
+      set.owner.send({ kind: 'verify', value: { epoch: 0, step, digest: inputDigest(set.node, step, truth) } })
+    for (const step of [0, 1, 2]) {
+      set.owner.step({ step, position: step })
+      push(set, { push: { step, position: step }, ...(step > 0 && { signer: 'mallory' }) })
+    }
+    await settle()
+    prove(0, states)
+    prove(1, states)
+    await settle()
+    expect(set.node.server.sessions()).toMatchObject([{ length: 3, committed: 2 }])
+    prove(2, statesOf(6))
+    await settle()
+    expect(set.owner.last('mismatch')).toMatchObject({ step: 2, committed: 2, upstreamReceipt: null })
+    expect(set.node.runner.length(0)).toBe(2)
+  })
+
   it('of a peer that the owner did not name never gets in, with the right key or without', async () => {
     const set = await scene()
     const mallory = set.bench.upstream(set.node, 'mallory')
