@@ -14,6 +14,11 @@ export const MAX_INFO_BYTES = 64 * KiB
 
 /** `--verify auto` sends a copy instead of a digest up to this size: as much as one fragment, which delays nothing. */
 export const AUTO_COPY_BYTES = 64 * KiB
+/**
+ * How long a proof waits for the next step, to go in one packet with it: a chain on one machine takes less for a token,
+ * and a server computes several tokens ahead of their proofs.
+ */
+export const PROOF_WAIT_MS = 10
 /** Memory for kept inputs is taken in pieces of this size: a page of a few hundred tokens. */
 export const KEPT_SLAB_BYTES = 1_024 * KiB
 

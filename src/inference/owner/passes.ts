@@ -1,6 +1,7 @@
 import type { AndthenError } from '../../base/index.ts'
 import { type Digester, equalBytes, type Mismatch, type Output, type WantName } from '../../wire/index.ts'
 import { AUTO_COPY_BYTES } from './constants.ts'
+import { EdgeTrust } from './edge-trust.ts'
 import { ServerFaultError } from './errors.ts'
 import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, StepRequest, WaitingFor } from './pass-types.ts'
 
@@ -40,12 +41,15 @@ export class Passes {
   readonly #init: PassesInit
   readonly #digest: Digester
   readonly #passes: Pass[] = []
+  /** Of the edge before each server. */
+  readonly #trust: readonly EdgeTrust[]
   #nextStep = 0
   #over = false
 
   constructor(components: { digest: Digester }, init: PassesInit) {
     this.#digest = components.digest
     this.#init = init
+    this.#trust = init.servers.map(() => new EdgeTrust())
   }
 
   /** The epoch is over: a fault was told, and nothing follows. */
@@ -106,6 +110,8 @@ export class Passes {
     if (bytes !== expected)
       return this.#blame(server, `answered step ${pass.step} with ${bytes} bytes, not ${expected}`)
     stop.header = output
+    if (output.usedPush) this.#trust[server]?.used()
+    else this.#trust[server]?.failed()
     return this.#advance(pass)
   }
 
@@ -127,6 +133,7 @@ export class Passes {
     const stop = pass?.stops[server]
     if (this.#over || pass === undefined || stop === undefined) return []
     stop.needsCopy = true
+    this.#trust[server]?.failed()
     return this.#advance(pass)
   }
 
@@ -187,7 +194,7 @@ export class Passes {
       case 'none':
         return 'none'
       case 'auto':
-        if (upstream.n * this.#init.rowBytes > AUTO_COPY_BYTES) return 'digest'
+        if (this.#trust[server]?.reliable || upstream.n * this.#init.rowBytes > AUTO_COPY_BYTES) return 'digest'
         return tensor === null || this.#init.uplinkIdle(server) ? 'bytes' : 'digest'
     }
   }

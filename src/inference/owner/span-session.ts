@@ -13,7 +13,7 @@ import type {
   ServerMessage,
   Terminated
 } from '../../wire/index.ts'
-import { CLOSE_TIMEOUT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
+import { CLOSE_TIMEOUT_MS, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
 import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
 import type { OwnerStream } from './owner-stream.ts'
 
@@ -60,6 +60,9 @@ export class SpanSession {
   #endedBy: AndthenError | null = null
   #onLastWord: (terminated: Terminated | null) => void = () => undefined
   #epoch = 0
+  /** Proofs that wait for the next step. */
+  readonly #proofs: OwnerValue<'verify'>[] = []
+  #stopWaiting: (() => void) | null = null
   #lengths: Lengths
   #pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
 
@@ -114,6 +117,7 @@ export class SpanSession {
 
   /** @param bytes float32 [n, hidden], unchanged from here on; null: a push brings the input */
   step(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
+    this.#sendProofs()
     if (bytes === null) {
       this.#stream.send({ kind: 'step', value: step })
       return
@@ -122,8 +126,10 @@ export class SpanSession {
     this.#stream.sendTensor({ kind: 'step', value: step }, bytes, { stale: () => epoch < this.#epoch })
   }
 
+  /** Proves an input: with the next thing that is sent, or a moment later. Nobody waits for it: a token counts without. */
   verify(verify: OwnerValue<'verify'>): void {
-    this.#stream.send({ kind: 'verify', value: verify })
+    this.#proofs.push(verify)
+    this.#stopWaiting ??= this.#clock.after(PROOF_WAIT_MS, () => this.#sendProofs())
   }
 
   /**
@@ -140,6 +146,7 @@ export class SpanSession {
       }
       // Tensors of the epoch before are stale once this is sent.
       this.#epoch = epoch
+      this.#sendProofs()
       this.#stream.send({ kind: 'rewind', value: rewind })
       if (this.#endedBy !== null) {
         reject(this.#endedBy)
@@ -174,6 +181,7 @@ export class SpanSession {
   /** Ends the session when what was sent is sent. Returns the server's last word, or null where it has none within a second. */
   async close(): Promise<Terminated | null> {
     if (this.#state !== 'open') return null
+    this.#sendProofs()
     this.#state = 'closing'
     this.#rejectRewinds(new CancelledError('a rewind'))
     // Close overtakes tensors, and a copy that proves the last step must not be overtaken.
@@ -238,6 +246,12 @@ export class SpanSession {
     }
   }
 
+  #sendProofs(): void {
+    this.#stopWaiting?.()
+    this.#stopWaiting = null
+    for (const verify of this.#proofs.splice(0)) this.#stream.send({ kind: 'verify', value: verify })
+  }
+
   #takeRewind(epoch: number): PendingRewind | undefined {
     const pending = this.#rewinds.get(epoch)
     this.#rewinds.delete(epoch)
@@ -260,6 +274,7 @@ export class SpanSession {
   #end(error: AndthenError): void {
     const wasOpen = this.#state === 'open'
     this.#state = 'ended'
+    this.#stopWaiting?.()
     this.#rejectRewinds(error)
     this.#onLastWord(null)
     if (wasOpen) this.#tellEnd(error)
