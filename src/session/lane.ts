@@ -44,7 +44,9 @@ export class ComputeLane<W extends Work> {
   readonly #preserveOrdering: boolean
   /** In the order of submission. */
   readonly #tickets = new Map<W, Ticket>()
-  #running: { readonly works: readonly W[]; readonly controller: AbortController } | undefined
+  #running: readonly W[] | undefined
+  /** Stops the run in flight; serves one after the other until it had to. */
+  #controller = new AbortController()
   #cancelWake: () => void = () => undefined
   #whenIdle: (() => void)[] = []
   #closed = false
@@ -111,11 +113,11 @@ export class ComputeLane<W extends Work> {
   async #execute(batch: Batch<W>, startedAt: number): Promise<void> {
     const { clock, scheduler, run } = this.#components
     const works = batch.kind === 'decode' ? batch.works : [batch.work]
-    const controller = new AbortController()
-    this.#running = { works, controller }
+    if (this.#controller.signal.aborted) this.#controller = new AbortController()
+    this.#running = works
     let failure: AndthenError | undefined
     try {
-      await run(batch, { signal: controller.signal })
+      await run(batch, { signal: this.#controller.signal })
     } catch (thrown) {
       failure = toAndthenError(thrown)
     }
@@ -138,8 +140,8 @@ export class ComputeLane<W extends Work> {
     if (ticket === undefined || ticket.tell !== undefined) return
     ticket.cancelled = true
     const running = this.#running
-    if (running === undefined || !running.works.includes(work)) this.#settle(work, ticket, this.#components.clock.now())
-    else if (running.works.every(other => this.#tickets.get(other)?.cancelled === true)) running.controller.abort()
+    if (running === undefined || !running.includes(work)) this.#settle(work, ticket, this.#components.clock.now())
+    else if (running.every(other => this.#tickets.get(other)?.cancelled === true)) this.#controller.abort()
   }
 
   #settle(work: W, ticket: Ticket, endedAt: number, failure?: AndthenError): void {

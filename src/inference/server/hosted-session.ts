@@ -65,7 +65,8 @@ export class HostedSession {
   readonly #answers = new WeakMap<Record, Answer>()
   /** Why the epoch ended here, to be said again to an owner who comes back. */
   #mismatch: Mismatch | null = null
-  #run: AbortController | null = null
+  /** Stops the run in flight; serves one after the other until it had to. */
+  #run = new AbortController()
 
   constructor(components: HostedSessionComponents, init: HostedSessionInit) {
     const { limits, facts, clock } = components
@@ -232,7 +233,7 @@ export class HostedSession {
         void this.#compute(effect.record)
         return
       case 'terminate':
-        this.#run?.abort()
+        this.#run.abort()
         return
       case 'truncate':
         this.#truncate(effect.length)
@@ -263,20 +264,19 @@ export class HostedSession {
   }
 
   async #compute(record: Record): Promise<void> {
-    const controller = new AbortController()
-    this.#run = controller
+    if (this.#run.signal.aborted) this.#run = new AbortController()
+    const { signal } = this.#run
     let failure: unknown
     let notes: StepNotes | null = null
     try {
-      notes = await this.#runSpan(record, controller.signal)
+      notes = await this.#runSpan(record, signal)
     } catch (thrown) {
       failure = thrown
     }
-    this.#run = null
     const effects = this.race.onRunEnded(notes !== null)
     if (notes !== null && effects.some(effect => effect.kind === 'answer')) this.#answer(record, notes)
     this.#apply(effects)
-    if (failure !== undefined && !controller.signal.aborted && !this.session.signal.aborted) this.#fail(failure, record)
+    if (failure !== undefined && !signal.aborted && !this.session.signal.aborted) this.#fail(failure, record)
   }
 
   async #runSpan(record: Record, signal: AbortSignal): Promise<StepNotes> {
