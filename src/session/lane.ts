@@ -12,7 +12,10 @@ export interface RunTimings {
   readonly computeMs: number
 }
 
-/** Runs one batch. An aborted `signal` means that nobody wants the result: end soon and reject. */
+/**
+ * Runs one batch. An aborted `signal` means that nobody wants the result: end soon and reject. It serves many runs: who
+ * listens to it stops when the run ends.
+ */
 export type RunBatch<W extends Work> = (batch: Batch<W>, options: { signal: AbortSignal }) => Promise<void>
 
 export interface ComputeLaneComponents<W extends Work> {

@@ -45,14 +45,12 @@ function setUp(policy: BatchingPolicy, init: { chunkTokens?: number; preserveOrd
     return new Promise<void>((resolve, reject) => {
       const over = (settleRun: () => void) => () => {
         running = undefined
+        signal.removeEventListener('abort', onAbort)
         settleRun()
       }
+      const onAbort = over(() => reject(signal.reason as Error))
       running = { end: over(resolve), fail: error => over(() => reject(error))() }
-      signal.addEventListener(
-        'abort',
-        over(() => reject(signal.reason as Error)),
-        { once: true }
-      )
+      signal.addEventListener('abort', onAbort)
     })
   }
   const scheduler = new Scheduler<NamedWork>({ policy, chunkTokens: init.chunkTokens ?? 4 })
