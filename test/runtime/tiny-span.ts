@@ -83,6 +83,7 @@ export function tinySpan(): SpanGraph {
     weightBytes: blocks * 4 * (hidden * projected + heads * headDim * hidden),
     blocks: { from: 0, to: blocks },
     hiddenSize: hidden,
+    compute: 'f32',
     kv,
     maxLength: tiny.maxLength
   }

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../onnx/builder.ts'
 import type { AttentionSpec, ModelSpec } from '../spec.ts'
-import type { BlockRange, KvLayer } from '../types.ts'
-import { computeType } from './compute.ts'
+import type { BlockRange, ComputeType, KvLayer } from '../types.ts'
+import { onnxTypeOf } from './compute.ts'
 import { rotaryTables } from './rotary.ts'
 
 /** Values that the attention of every block in a span shares, and each block's KV cache. */
@@ -16,7 +16,7 @@ export interface SpanCache {
 
 /** Where queries and keys get their rotation: within the attention operator, or before it. */
 interface Rotary {
-  /** Float32 [positions, headDim / 2]. */
+  /** [positions, headDim / 2], in the type of queries and keys. */
   readonly cos: string
   readonly sin: string
   /** Int64 [batch, tokens], where the rotation is an operator of its own. */
@@ -41,15 +41,20 @@ export function takesPacked(spec: AttentionSpec): boolean {
 }
 
 /** Declares a span's inputs besides the hidden states, and its rotary tables. */
-export function addCache(graph: GraphBuilder, spec: ModelSpec, range: BlockRange, maxLength: number): SpanCache {
+export function addCache(
+  graph: GraphBuilder,
+  spec: ModelSpec,
+  range: BlockRange,
+  { maxLength, compute }: { readonly maxLength: number; readonly compute: ComputeType }
+): SpanCache {
   const { kvHeads: heads, headDim } = spec.attention
   const seqlensK = graph.input('seqlens_k', 'int32', ['batch'])
   const totalSequenceLength = graph.input('total_sequence_length', 'int32', [])
-  const rotary = addRotary(graph, spec, maxLength, seqlensK)
+  const rotary = addRotary(graph, spec, { maxLength, compute, seqlensK })
   const layers = new Map<number, KvLayer>()
   for (let block = range.from; block < range.to; block++) {
     const past = (part: string) =>
-      graph.input(`blocks.${block}.past_${part}`, computeType, ['batch', heads, 'capacity', headDim])
+      graph.input(`blocks.${block}.past_${part}`, onnxTypeOf(compute), ['batch', heads, 'capacity', headDim])
     layers.set(block, {
       pastKey: past('key'),
       pastValue: past('value'),
@@ -102,15 +107,26 @@ function inputsOf(projections: QueryKeyValue): string[] {
   return [projections.query, projections.key, projections.value]
 }
 
-function addRotary(graph: GraphBuilder, spec: ModelSpec, maxLength: number, seqlensK: string): Rotary {
+interface RotaryInit {
+  readonly maxLength: number
+  readonly compute: ComputeType
+  readonly seqlensK: string
+}
+
+function addRotary(graph: GraphBuilder, spec: ModelSpec, { maxLength, compute, seqlensK }: RotaryInit): Rotary {
   const { headDim } = spec.attention
   // A null row of a full slot takes part in a decode at position `maxLength`, whose angles must exist.
   const positions = maxLength + 1
   const { cos, sin } = rotaryTables(spec.positions, headDim, positions)
   const shape = [positions, headDim / 2]
+  // Rounded once, from the angles' float32 values, when ONNX Runtime folds the cast.
+  const table = (name: string, values: Float32Array): string => {
+    const exact = graph.constant(name, 'float32', shape, new Uint8Array(values.buffer))
+    return compute === 'f32' ? exact : graph.cast(exact, onnxTypeOf(compute), `${name}.cast`)
+  }
   return {
-    cos: graph.constant('rotary.cos', 'float32', shape, new Uint8Array(cos.buffer)),
-    sin: graph.constant('rotary.sin', 'float32', shape, new Uint8Array(sin.buffer)),
+    cos: table('rotary.cos', cos),
+    sin: table('rotary.sin', sin),
     positionIds: rotatesWithin(spec.attention) ? null : addPositionIds(graph, seqlensK)
   }
 }

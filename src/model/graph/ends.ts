@@ -8,7 +8,7 @@ import { Weights } from './weights.ts'
 /** Token ids to hidden states. */
 export function buildEmbedGraph({ spec, tensors }: Model): EmbedGraph {
   const graph = new GraphBuilder('embed')
-  const weights = new Weights(graph, tensors)
+  const weights = new Weights(graph, tensors, 'f32')
   const layers = new Layers(graph, weights, null)
   const ids = graph.input('token_ids', 'int64', ['tokens'])
   const hidden = architectureOf(spec).embed(layers, spec, ids)
@@ -20,7 +20,7 @@ export function buildEmbedGraph({ spec, tensors }: Model): EmbedGraph {
 /** Final norm and language-model head. */
 export function buildHeadGraph({ spec, tensors }: Model): HeadGraph {
   const graph = new GraphBuilder('head')
-  const weights = new Weights(graph, tensors)
+  const weights = new Weights(graph, tensors, 'f32')
   const layers = new Layers(graph, weights, null)
   const hidden = graph.input('hidden', 'float32', ['tokens', spec.hiddenSize])
   const logits = architectureOf(spec).head(layers, spec, hidden)

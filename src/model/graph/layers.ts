@@ -2,15 +2,17 @@ import type { LinearNeed, TensorNeed } from '../needs.ts'
 import type { GraphBuilder } from '../onnx/builder.ts'
 import type { AttentionSpec, NormSpec } from '../spec.ts'
 import { addAttention, type QueryKeyValue, type SpanCache, takesPacked } from './attention.ts'
+import { onnxTypeOf } from './compute.ts'
 import type { Weights } from './weights.ts'
 
 /**
  * The hidden states between two blocks as a graph computes them: the sum of both, left open so that the next norm and
- * the addition become one operation.
+ * the addition become one operation. The sum is float32 whatever the blocks compute in, as it is between servers: so
+ * where a model is cut changes no bit of what follows, and what adds up over many blocks is not rounded on the way.
  */
 export interface Residual {
   readonly stream: string
-  /** The last branch's output, not yet added. */
+  /** The last branch's output, not yet added, in the type that is computed in. */
   readonly branch: string | null
 }
 
@@ -48,34 +50,34 @@ export class Layers {
     return this.#linear(x, weight, need.bias && this.#weights.load(need.bias), need.weight.name)
   }
 
-  /** Closes a residual and normalizes it; `stream` is the sum. */
+  /** Closes a residual and normalizes it; `stream` is the sum, `normed` in the type that is computed in. */
   addAndNorm(hidden: Residual, weight: TensorNeed, norm: NormSpec): { normed: string; stream: string } {
-    const scale = this.#weights.load(weight)
+    const scale = this.#weights.load(weight, 'f32')
     const normed = `${weight.name}.out`
     const epsilon = { float: norm.epsilon }
     if (hidden.branch === null) {
       this.#graph.node('SimplifiedLayerNormalization', [hidden.stream, scale], [normed], {
         attributes: { epsilon, axis: { int: -1 }, stash_type: { int: 1 } }
       })
-      return { normed, stream: hidden.stream }
+      return { normed: this.#computed(normed), stream: hidden.stream }
     }
     const stream = `${weight.name}.sum`
     this.#graph.node(
       'SkipSimplifiedLayerNormalization',
-      [hidden.stream, hidden.branch, scale],
+      [hidden.stream, this.#exact(hidden.branch), scale],
       [normed, '', '', stream],
       {
         domain: 'com.microsoft',
         attributes: { epsilon }
       }
     )
-    return { normed, stream }
+    return { normed: this.#computed(normed), stream }
   }
 
   /** Closes a residual under the graph's output name. */
   add(hidden: Residual, output: string): void {
     if (hidden.branch === null) this.#graph.node('Identity', [hidden.stream], [output])
-    else this.#graph.node('Add', [hidden.stream, hidden.branch], [output])
+    else this.#graph.node('Add', [hidden.stream, this.#exact(hidden.branch)], [output])
   }
 
   /**
@@ -108,6 +110,17 @@ export class Layers {
     if (biases.length === 0) return { packed: this.#linear(x, weight, undefined, name) }
     const bias = this.#graph.node('Concat', biases, [`${name}.bias`], { attributes: { axis: { int: 0 } } })
     return { packed: this.#linear(x, weight, bias, name) }
+  }
+
+  /** A float32 value in the type that is computed in. */
+  #computed(value: string): string {
+    const { compute } = this.#weights
+    return compute === 'f32' ? value : this.#graph.cast(value, onnxTypeOf(compute), `${value}.${compute}`)
+  }
+
+  /** The other way. */
+  #exact(value: string): string {
+    return this.#weights.compute === 'f32' ? value : this.#graph.cast(value, 'float32', `${value}.f32`)
   }
 
   #linear(x: string, weight: string, bias: string | undefined, name: string): string {

@@ -2,15 +2,17 @@ import { UsageError } from '../../base/index.ts'
 import { architectureOf } from '../architectures/index.ts'
 import type { Model } from '../model.ts'
 import { GraphBuilder } from '../onnx/builder.ts'
-import type { BlockRange, SpanGraph } from '../types.ts'
+import type { BlockRange, ComputeType, SpanGraph } from '../types.ts'
 import { addCache } from './attention.ts'
-import { computeType } from './compute.ts'
+import { onnxTypeOf } from './compute.ts'
 import { Layers, type Residual } from './layers.ts'
 import { Weights } from './weights.ts'
 
 export interface SpanGraphInit {
   /** Tokens that a session may hold. */
   readonly maxLength: number
+  /** What is computed in, between float32 hidden states. @default 'f32' */
+  readonly compute?: ComputeType
 }
 
 /** Blocks `from` to `to` as one graph. */
@@ -21,12 +23,12 @@ export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphI
   }
   const architecture = architectureOf(spec)
   const graph = new GraphBuilder(`blocks ${range.from}-${range.to}`)
-  const weights = new Weights(graph, tensors)
-  let hidden: Residual = {
-    stream: graph.input('hidden', 'float32', ['batch', 'tokens', spec.hiddenSize]),
-    branch: null
-  }
-  const cache = addCache(graph, spec, range, init.maxLength)
+  const { maxLength, compute = 'f32' } = init
+  const type = onnxTypeOf(compute)
+  const weights = new Weights(graph, tensors, compute)
+  const input = graph.input('hidden', 'float32', ['batch', 'tokens', spec.hiddenSize])
+  let hidden: Residual = { stream: input, branch: null }
+  const cache = addCache(graph, spec, range, { maxLength, compute })
   const layers = new Layers(graph, weights, cache)
   for (let block = range.from; block < range.to; block++) {
     hidden = architecture.block(layers, spec, block, hidden)
@@ -36,7 +38,7 @@ export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphI
   const kv = [...cache.layers.values()]
   for (const layer of kv) {
     for (const name of [layer.presentKey, layer.presentValue]) {
-      graph.output(name, computeType, ['batch', layer.heads, 'capacity', layer.headDim])
+      graph.output(name, type, ['batch', layer.heads, 'capacity', layer.headDim])
     }
   }
   return {
@@ -45,7 +47,8 @@ export function buildSpanGraph(model: Model, range: BlockRange, init: SpanGraphI
     weightBytes: weights.loadedBytes,
     blocks: range,
     hiddenSize: spec.hiddenSize,
+    compute,
     kv,
-    maxLength: init.maxLength
+    maxLength
   }
 }

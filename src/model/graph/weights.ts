@@ -2,8 +2,8 @@ import { relative, sep } from 'node:path'
 import type { GraphBuilder, OnnxType } from '../onnx/builder.ts'
 import { requireTensor, type TensorNeed, type WeightTensor } from '../needs.ts'
 import { commonFolder, elementCount, type TensorIndex } from '../safetensors/tensors.ts'
-import type { StoredDtype } from '../types.ts'
-import { computeBytes, computeType } from './compute.ts'
+import type { ComputeType, StoredDtype } from '../types.ts'
+import { computeBytes, onnxTypeOf } from './compute.ts'
 
 const onnxTypes: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
 
@@ -15,14 +15,17 @@ const onnxTypes: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16
 export class Weights {
   readonly #graph: GraphBuilder
   readonly #tensors: TensorIndex
+  /** What matrices are computed in. */
+  readonly compute: ComputeType
   /** Absolute path that the locations of external data are relative to. */
   readonly folder: string
   readonly #loaded = new Map<string, string>()
   #loadedBytes = 0
 
-  constructor(graph: GraphBuilder, tensors: TensorIndex) {
+  constructor(graph: GraphBuilder, tensors: TensorIndex, compute: ComputeType) {
     this.#graph = graph
     this.#tensors = tensors
+    this.compute = compute
     this.folder = commonFolder(tensors)
   }
 
@@ -31,9 +34,9 @@ export class Weights {
     return this.#loadedBytes
   }
 
-  /** The tensor in the type that is computed in. */
-  load(need: TensorNeed): string {
-    return this.#load(need.name, [this.#find(need)], need.shape)
+  /** The tensor in the type that is computed in, or another one. */
+  load(need: TensorNeed, type: ComputeType = this.compute): string {
+    return this.#load(need.name, [this.#find(need)], need.shape, type)
   }
 
   /** The tensor as stored; what is taken from it is cast by the caller. */
@@ -54,20 +57,20 @@ export class Weights {
     })
     if (!follows) return null
     const rows = needs.reduce((sum, need) => sum + (need.shape[0] ?? 0), 0)
-    return this.#load(name, tensors, [rows, ...(needs[0]?.shape.slice(1) ?? [])])
+    return this.#load(name, tensors, [rows, ...(needs[0]?.shape.slice(1) ?? [])], this.compute)
   }
 
-  #load(name: string, tensors: readonly WeightTensor[], shape: readonly number[]): string {
+  #load(name: string, tensors: readonly WeightTensor[], shape: readonly number[], compute: ComputeType): string {
     const known = this.#loaded.get(name)
     if (known !== undefined) return known
     const [first] = tensors
     if (first === undefined) throw new RangeError(`no tensors to load as ${name}`)
     const byteLength = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
     const external = this.#external(name, first, shape, byteLength)
-    const value =
-      onnxTypes[first.dtype] === computeType ? external : this.#graph.cast(external, computeType, `${name}.cast`)
+    const type = onnxTypeOf(compute)
+    const value = onnxTypes[first.dtype] === type ? external : this.#graph.cast(external, type, `${name}.cast`)
     this.#loaded.set(name, value)
-    this.#loadedBytes += elementCount(shape) * computeBytes
+    this.#loadedBytes += elementCount(shape) * computeBytes(compute)
     return value
   }
 

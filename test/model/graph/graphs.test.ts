@@ -162,6 +162,14 @@ describe('sizes', () => {
     }
   })
 
+  it.each(['f16', 'bf16'] as const)('say it of graphs computed in %s, whose norms are float32', async compute => {
+    const model = await randomModel({})
+    const range = { from: 0, to: 2 }
+    const { weightBytes } = buildSpanGraph(model, range, { maxLength: 8, compute })
+    expect(spanBytes(model, range, compute)).toBe(weightBytes)
+    expect(kvBytesPerToken(model.spec, range, compute)).toBe(kvBytesPerToken(model.spec, range) / 2)
+  })
+
   it('count keys and values of every block in float32', async () => {
     const model = await openModel(shakespeare)
     expect(kvBytesPerToken(model.spec, { from: 2, to: 5 })).toBe(3 * 2 * 2 * 32 * 4)
