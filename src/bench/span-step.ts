@@ -1,6 +1,6 @@
 import { silentLogger } from '../base/index.ts'
 import { buildEmbedGraph, buildHeadGraph, type Model, type SpanGraph } from '../model/index.ts'
-import { loadBareDecode, loadEnds, loadSpan } from '../runtime/index.ts'
+import { hostDevice, loadBareDecode, loadEnds, loadSpan } from '../runtime/index.ts'
 import { interleave } from './order.ts'
 import { MemoryReader } from './span-roofline.ts'
 
@@ -40,7 +40,7 @@ export async function sampleSteps(model: Model, graph: SpanGraph, init: StepInit
   const { past, threads } = init
   const chunkTokens = past
   const runner = await loadSpan(graph, { slots: 1, maxLength: past + 1, chunkTokens, threads, logger: silentLogger })
-  const bare = await loadBareDecode(graph, { past, threads })
+  const bare = await loadBareDecode(graph, { past, threads, device: hostDevice })
   const ends = await loadEnds(buildEmbedGraph(model), buildHeadGraph(model), { threads, logger: silentLogger })
   await using reader = await MemoryReader.start(bytesRead(graph, past), threads)
 
@@ -59,7 +59,7 @@ export async function sampleSteps(model: Model, graph: SpanGraph, init: StepInit
       runner.rewind(0, past)
       return ms
     },
-    bare: () => timed(() => bare.step()),
+    bare: () => timed(() => bare.steps(1)),
     search: () => reader.read(),
     product: () => timed(() => ends.logits(buffer(1), logits))
   }
@@ -69,7 +69,6 @@ export async function sampleSteps(model: Model, graph: SpanGraph, init: StepInit
     const ms = await variants[variant]()
     if (run >= warmupRounds) samples[variant].push(ms)
   }
-  bare.close()
-  await Promise.all([runner.close(), ends.close()])
+  await Promise.all([bare.close(), runner.close(), ends.close()])
   return samples
 }

@@ -1,12 +1,10 @@
 import type { EmbedGraph, HeadGraph } from '../model/index.ts'
-import type { Binding, GraphCall, LoadedGraph } from './binding.ts'
+import type { Binding, GraphCall, LoadedGraph, Port } from './binding.ts'
 import { RunInputError, RunnerClosedError } from './errors.ts'
 import type { EndsRunner, RuntimeInfo } from './types.ts'
 
 /** Token ids that one run of the embedding takes; longer prompts take several. */
 const embedTokens = 256
-
-const float32Bytes = Float32Array.BYTES_PER_ELEMENT
 
 /** Gives a graph to one caller at a time. */
 class Turns {
@@ -59,19 +57,15 @@ export class GraphEnds implements EndsRunner {
     signal?: AbortSignal
   ): Promise<GraphEnds> {
     const { hiddenSize, vocabSize } = graphs.head
-    const floats = (count: number): Float32Array => new Float32Array(binding.hostMemory(count * float32Bytes))
-    const staging: Staging = {
-      ids: new BigInt64Array(binding.hostMemory(embedTokens * BigInt64Array.BYTES_PER_ELEMENT)),
-      embedded: floats(embedTokens * hiddenSize),
-      hidden: floats(hiddenSize),
-      logits: floats(vocabSize)
+    const floats = (name: string, rows: number, columns: number): Port => {
+      return { name, type: 'float32', dimensions: ['tokens', columns], elements: rows * columns }
     }
     const embed = await binding.load(
       {
         graph: graphs.embed,
         threads,
-        inputs: [{ name: 'token_ids', dimensions: ['tokens'], memory: staging.ids }],
-        outputs: [{ name: 'hidden', dimensions: ['tokens', hiddenSize], memory: staging.embedded }]
+        inputs: [{ name: 'token_ids', type: 'int64', dimensions: ['tokens'], elements: embedTokens }],
+        outputs: [floats('hidden', embedTokens, hiddenSize)]
       },
       signal
     )
@@ -80,11 +74,17 @@ export class GraphEnds implements EndsRunner {
         {
           graph: graphs.head,
           threads,
-          inputs: [{ name: 'hidden', dimensions: ['tokens', hiddenSize], memory: staging.hidden }],
-          outputs: [{ name: 'logits', dimensions: ['tokens', vocabSize], memory: staging.logits }]
+          inputs: [floats('hidden', 1, hiddenSize)],
+          outputs: [floats('logits', 1, vocabSize)]
         },
         signal
       )
+      const staging: Staging = {
+        ids: new BigInt64Array(embed.memoryOf('token_ids')),
+        embedded: new Float32Array(embed.memoryOf('hidden')),
+        hidden: new Float32Array(head.memoryOf('hidden')),
+        logits: new Float32Array(head.memoryOf('logits'))
+      }
       return new GraphEnds(runtime, graphs.head, { embed, head }, staging)
     } catch (error) {
       await embed.close()

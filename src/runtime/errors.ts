@@ -13,6 +13,14 @@ export class RuntimeLoadError extends RuntimeError {
   }
 }
 
+/** A device that was asked for cannot be used; the message says what is missing, and `details.missing` lists libraries. */
+export class DeviceUnavailableError extends RuntimeError {
+  override readonly name = 'DeviceUnavailableError'
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('DEVICE_UNAVAILABLE', message, options)
+  }
+}
+
 /** ONNX Runtime reported an error; `details.function` says from where and `details.status` is its OrtErrorCode. */
 export class RuntimeRunError extends RuntimeError {
   override readonly name = 'RuntimeRunError'

@@ -1,3 +1,7 @@
-export { loadBareDecode } from './c-api/index.ts'
+export { type ChosenDevice, chooseDevice, type DeviceInit, type DeviceWish } from './choose-device.ts'
+export { type BareDecode, type Device, hostDevice, loadBareDecode, timeCopies } from './c-api/index.ts'
+export { type CudaReport, inspectCuda, installCommand, missingFrom } from './cuda/inspect.ts'
+export type { CudaArena, CudaOptions } from './cuda/options.ts'
+export { DeviceUnavailableError } from './errors.ts'
 export { loadEnds, loadSpan, type SpanInit } from './load.ts'
 export type { EndsRunner, SpanRun, SpanRunner } from './types.ts'

@@ -1,7 +1,7 @@
 import type { Logger } from '../base/index.ts'
 import type { EmbedGraph, HeadGraph, SpanGraph } from '../model/index.ts'
 import type { Binding, BindingName } from './binding.ts'
-import { openCApi } from './c-api/index.ts'
+import { type Device, hostDevice, openCApi } from './c-api/index.ts'
 import { GraphEnds } from './ends-runner.ts'
 import { RuntimeLoadError } from './errors.ts'
 import { openOfficial } from './official/index.ts'
@@ -9,8 +9,8 @@ import { SlabRunner } from './span-runner.ts'
 import type { EndsRunner, RuntimeInfo, SpanRunner } from './types.ts'
 
 export interface RuntimeInit {
-  /** Where graphs run; more devices will follow. @default 'cpu' */
-  device?: 'cpu'
+  /** Where graphs run, from `chooseDevice`; `c-api` only, where it is not the host. @default the host */
+  device?: Device
   /** `auto` takes `c-api`, and `official` where that does not load. @default 'auto' */
   binding?: 'auto' | BindingName
   /** Holds ONNX Runtime's shared library, for `c-api`. @default the one that onnxruntime-node ships */
@@ -40,6 +40,8 @@ interface Opened {
 const opened = new Map<string, Promise<Opened>>()
 
 function openBinding(init: RuntimeInit): Promise<Opened> {
+  const device = init.device ?? hostDevice
+  if (device !== hostDevice) return openOn(device, init)
   const wanted = init.binding ?? 'auto'
   const key = `${wanted}:${init.libraryFolder ?? ''}`
   const known = opened.get(key)
@@ -60,6 +62,12 @@ async function chooseBinding(wanted: 'auto' | BindingName, { libraryFolder, logg
     logger.warn({ code: error.code }, `${error.message}; onnxruntime-node's own binding takes over, which is slower`)
     return { binding: await openOfficial(), reason: error.message }
   }
+}
+
+async function openOn(device: Device, { binding, libraryFolder }: RuntimeInit): Promise<Opened> {
+  if (binding === 'official')
+    throw new RuntimeLoadError(`onnxruntime-node's own binding does not run on ${device.name}`)
+  return { binding: await openCApi(libraryFolder, device), reason: 'the only one for this device' }
 }
 
 function describe({ binding, reason }: Opened): RuntimeInfo {

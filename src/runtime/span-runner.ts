@@ -74,24 +74,30 @@ export class SlabRunner implements SpanRunner {
   ): Promise<SlabRunner> {
     checkSizes(graph, init)
     const { hiddenSize } = graph
-    const slab: Slab = { layers: graph.kv, rows: init.slots, capacity: init.maxLength + 1 }
-    const staging = allocateStaging(binding, hiddenSize, init)
+    const slab: Slab = { layers: graph.kv, rows: init.slots, capacity: init.maxLength + 1, type: graph.compute }
+    const most = Math.max(init.slots, init.chunkTokens) * hiddenSize
+    const hidden = { type: 'float32', dimensions: ['rows', 'tokens', hiddenSize], elements: most } as const
     const loaded = await binding.load(
       {
         graph,
         slab,
         threads: init.threads,
         inputs: [
-          { name: 'hidden', dimensions: ['rows', 'tokens', hiddenSize], memory: staging.hidden },
-          { name: 'seqlens_k', dimensions: ['rows'], memory: staging.seqlens },
-          { name: 'total_sequence_length', dimensions: [], memory: staging.total }
+          { ...hidden, name: 'hidden' },
+          { name: 'seqlens_k', type: 'int32', dimensions: ['rows'], elements: init.slots },
+          { name: 'total_sequence_length', type: 'int32', dimensions: [], elements: 1 }
         ],
-        outputs: [{ name: 'hidden_out', dimensions: ['rows', 'tokens', hiddenSize], memory: staging.hiddenOut }]
+        outputs: [{ ...hidden, name: 'hidden_out' }]
       },
       signal
     )
     const memoryBytes = { weights: graph.weightBytes, kv: slabBytes(slab) }
-    return new SlabRunner(loaded, staging, init, { runtime, hiddenSize, memoryBytes, tokenBytes: tokenBytes(slab) })
+    return new SlabRunner(loaded, stagingOf(loaded), init, {
+      runtime,
+      hiddenSize,
+      memoryBytes,
+      tokenBytes: tokenBytes(slab)
+    })
   }
 
   async prefill(run: SpanRun, options: RunOptions = {}): Promise<void> {
@@ -104,7 +110,7 @@ export class SlabRunner implements SpanRunner {
     }
     this.#hidden.set(run.input)
     this.#seqlens[0] = run.position + tokens - 1
-    this.#total[0] = run.position + tokens
+    this.#total[0] = this.#totalOf(run.position + tokens, tokens)
     await this.#run([run], { first: run.slot, rows: 1, tokens }, options.signal)
   }
 
@@ -185,9 +191,14 @@ export class SlabRunner implements SpanRunner {
       this.#seqlens[row] = length
       longest = Math.max(longest, length)
     }
-    this.#total[0] = longest + 1
+    this.#total[0] = this.#totalOf(longest + 1, 1)
     if (rows > runs.length) this.#hidden.fill(0, 0, rows * hiddenSize)
     for (const run of runs) this.#hidden.set(run.input, (run.slot - first) * hiddenSize)
+  }
+
+  /** Of a run's rows the longest, new tokens included: or any bound of it, since each row's own length is in `seqlens`. */
+  #totalOf(longest: number, tokens: number): number {
+    return this.#graph.replays && tokens === 1 ? this.maxLength + 1 : longest
   }
 
   async #run(runs: readonly SpanRun[], call: GraphCall, signal: AbortSignal | undefined): Promise<void> {
@@ -279,12 +290,11 @@ interface Staging {
   readonly total: Int32Array
 }
 
-function allocateStaging(binding: Binding, hiddenSize: number, init: SlabRunnerInit): Staging {
-  const bytes = Math.max(init.slots, init.chunkTokens) * hiddenSize * Float32Array.BYTES_PER_ELEMENT
+function stagingOf(graph: LoadedGraph): Staging {
   return {
-    hidden: new Float32Array(binding.hostMemory(bytes)),
-    hiddenOut: new Float32Array(binding.hostMemory(bytes)),
-    seqlens: new Int32Array(binding.hostMemory(init.slots * Int32Array.BYTES_PER_ELEMENT)),
-    total: new Int32Array(binding.hostMemory(Int32Array.BYTES_PER_ELEMENT))
+    hidden: new Float32Array(graph.memoryOf('hidden')),
+    hiddenOut: new Float32Array(graph.memoryOf('hidden_out')),
+    seqlens: new Int32Array(graph.memoryOf('seqlens_k')),
+    total: new Int32Array(graph.memoryOf('total_sequence_length'))
   }
 }

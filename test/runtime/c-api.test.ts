@@ -4,8 +4,10 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { type LogLevel, silentLogger } from '../../src/base/index.ts'
+import type { GraphPlan } from '../../src/runtime/binding.ts'
 import { openEnvironment } from '../../src/runtime/c-api/environment.ts'
 import { CApiGraph } from '../../src/runtime/c-api/graph.ts'
+import { hostDevice } from '../../src/runtime/c-api/device.ts'
 import { createSession } from '../../src/runtime/c-api/session.ts'
 import { loadBareDecode, loadSpan } from '../../src/runtime/index.ts'
 import { naiveSpan, tiny, tinySpan, values } from './tiny-span.ts'
@@ -28,21 +30,24 @@ function tokenAt(position: number): number {
 async function loadTiny() {
   const environment = await openEnvironment()
   const span = tinySpan()
-  const session = await createSession(environment, span, 1)
-  const floats = () => new Float32Array(new ArrayBuffer(4 * tiny.hidden))
-  const ints = () => new Int32Array(new ArrayBuffer(4))
-  const [input, output, seqlens, total] = [floats(), floats(), ints(), ints()]
-  const graph = CApiGraph.over(session, environment, {
+  const hidden = { type: 'float32', dimensions: ['rows', 'tokens', tiny.hidden], elements: tiny.hidden } as const
+  const plan: GraphPlan = {
     graph: span,
     threads: 1,
-    slab: { layers: span.kv, rows: 1, capacity: tiny.maxLength + 1 },
+    slab: { layers: span.kv, rows: 1, capacity: tiny.maxLength + 1, type: span.compute },
     inputs: [
-      { name: 'hidden', dimensions: ['rows', 'tokens', tiny.hidden], memory: input },
-      { name: 'seqlens_k', dimensions: ['rows'], memory: seqlens },
-      { name: 'total_sequence_length', dimensions: [], memory: total }
+      { ...hidden, name: 'hidden' },
+      { name: 'seqlens_k', type: 'int32', dimensions: ['rows'], elements: 1 },
+      { name: 'total_sequence_length', type: 'int32', dimensions: [], elements: 1 }
     ],
-    outputs: [{ name: 'hidden_out', dimensions: ['rows', 'tokens', tiny.hidden], memory: output }]
-  })
+    outputs: [{ ...hidden, name: 'hidden_out' }]
+  }
+  const session = await createSession(environment, plan, hostDevice)
+  const graph = await CApiGraph.over(session, environment, plan, hostDevice)
+  const input = new Float32Array(graph.memoryOf('hidden'))
+  const output = new Float32Array(graph.memoryOf('hidden_out'))
+  const seqlens = new Int32Array(graph.memoryOf('seqlens_k'))
+  const total = new Int32Array(graph.memoryOf('total_sequence_length'))
   const decodeAt = (past: number): Promise<void> => {
     input.fill(tokenAt(past))
     seqlens[0] = past
@@ -160,8 +165,8 @@ describe('the C API', () => {
   })
 
   test('a bare step runs', async () => {
-    const bare = await loadBareDecode(tinySpan(), { past: 3, threads: 1 })
-    bare.step()
-    bare.close()
+    const bare = await loadBareDecode(tinySpan(), { past: 3, threads: 1, device: hostDevice })
+    bare.steps(2)
+    await bare.close()
   })
 })

@@ -1,11 +1,10 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/base/index.ts'
-import { bindingNames } from '../../src/runtime/binding.ts'
+import { cacheBytes } from '../../src/runtime/binding.ts'
 import { loadSpan, type SpanInit, type SpanRun, type SpanRunner } from '../../src/runtime/index.ts'
-import { naiveSpan, tiny, tinySpan, values } from './tiny-span.ts'
-
-const tolerance = 5e-6
+import { targets, tellSkippedGpu } from './targets.ts'
+import { naiveSpan, tiny, tinySpan, tolerance, values } from './tiny-span.ts'
 
 /** Tokens of a sequence that is the same at every prefix, as sessions are. */
 function sequence(seed: number, tokens: number): Float32Array {
@@ -21,21 +20,16 @@ function runOf(slot: number, whole: Float32Array, from: number, to: number): Spa
   return spanRun(slot, from, whole.slice(from * tiny.hidden, to * tiny.hidden))
 }
 
-function expectClose(actual: Float32Array, expected: Float32Array): void {
-  expect(actual.length).toBe(expected.length)
-  const difference = actual.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0)
-  expect(difference, 'largest difference from the naive span').toBeLessThanOrEqual(tolerance)
-}
+tellSkippedGpu()
 
-function expectTail(run: SpanRun, whole: Float32Array): void {
-  const end = run.position * tiny.hidden + run.input.length
-  expectClose(run.output, naiveSpan(whole.slice(0, end)).slice(run.position * tiny.hidden))
-}
-
-describe.each(bindingNames)('a span through the %s binding', binding => {
+describe.each(targets)('a span through $name', ({ compute, device, binding, libraryFolder }) => {
   let runner: SpanRunner
+  const graph = () => tinySpan(compute)
+  const perToken = tiny.blocks * 2 * tiny.kvHeads * tiny.headDim * cacheBytes[compute]
   const init: SpanInit = {
     binding,
+    device,
+    ...(libraryFolder === undefined ? {} : { libraryFolder }),
     slots: 4,
     maxLength: tiny.maxLength,
     chunkTokens: 8,
@@ -43,15 +37,22 @@ describe.each(bindingNames)('a span through the %s binding', binding => {
     logger: silentLogger
   }
 
+  function expectTail(run: SpanRun, whole: Float32Array): void {
+    const end = run.position * tiny.hidden + run.input.length
+    const expected = naiveSpan(whole.slice(0, end)).slice(run.position * tiny.hidden)
+    expect(run.output.length).toBe(expected.length)
+    const difference = run.output.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0)
+    expect(difference, 'largest difference from the naive span').toBeLessThanOrEqual(tolerance(compute, expected))
+  }
+
   beforeEach(async () => {
-    runner = await loadSpan(tinySpan(), init)
+    runner = await loadSpan(graph(), init)
   })
   afterEach(() => runner.close())
 
   test('says what runs it and how much memory it takes', () => {
-    expect(runner.runtime).toMatchObject({ binding, device: 'cpu', reason: 'asked for' })
+    expect(runner.runtime).toMatchObject({ binding, device: device.name })
     expect(runner.runtime.version).toMatch(/^1\.\d+\.\d+/)
-    const perToken = tiny.blocks * 2 * tiny.kvHeads * tiny.headDim * 4
     expect(runner.memoryBytes.kv).toBe(4 * (tiny.maxLength + 1) * perToken)
   })
 
@@ -154,7 +155,6 @@ describe.each(bindingNames)('a span through the %s binding', binding => {
     const whole = sequence(30, tiny.maxLength)
     for (let at = 0; at < tokens; at += 4) await runner.prefill(runOf(1, whole, at, Math.min(at + 4, tokens)))
     const state = await runner.save(1)
-    const perToken = tiny.blocks * 2 * tiny.kvHeads * tiny.headDim * 4
     expect(state.byteLength).toBe(tokens * perToken)
     runner.release(1)
     await runner.prefill(spanRun(1, 0, sequence(31, 8)))
@@ -307,8 +307,8 @@ describe.each(bindingNames)('a span through the %s binding', binding => {
   })
 
   test('a graph that is none is refused', async () => {
-    const graph = { ...tinySpan(), bytes: new Uint8Array(64).fill(255) }
-    await expect(loadSpan(graph, init)).rejects.toMatchObject({ code: 'RUNTIME_LOAD' })
+    const none = { ...graph(), bytes: new Uint8Array(64).fill(255) }
+    await expect(loadSpan(none, init)).rejects.toMatchObject({ code: 'RUNTIME_LOAD' })
   })
 
   test.each([
@@ -316,11 +316,11 @@ describe.each(bindingNames)('a span through the %s binding', binding => {
     ['no slots', { slots: 0 }],
     ['half a thread', { threads: 0.5 }]
   ])('a graph is refused with %s', async (_, wrong) => {
-    await expect(loadSpan(tinySpan(), { ...init, ...wrong })).rejects.toMatchObject({ code: 'RUNTIME_LOAD' })
+    await expect(loadSpan(graph(), { ...init, ...wrong })).rejects.toMatchObject({ code: 'RUNTIME_LOAD' })
   })
 
   test('loading that was cancelled gives nothing', async () => {
     const signal = AbortSignal.abort()
-    await expect(loadSpan(tinySpan(), { ...init, signal })).rejects.toMatchObject({ code: 'CANCELLED' })
+    await expect(loadSpan(graph(), { ...init, signal })).rejects.toMatchObject({ code: 'CANCELLED' })
   })
 })

@@ -1,4 +1,5 @@
-import type { SpanGraph } from '../../src/model/index.ts'
+import type { ComputeType, SpanGraph } from '../../src/model/index.ts'
+import { cacheBytes } from '../../src/runtime/binding.ts'
 import { GraphBuilder } from '../../src/model/onnx/builder.ts'
 
 /** A span of two blocks, attention only: small enough that the naive computation below is obviously right. */
@@ -31,16 +32,21 @@ function rotary(f: (angle: number) => number): Float32Array {
 const cos = rotary(Math.cos)
 const sin = rotary(Math.sin)
 
-export function tinySpan(): SpanGraph {
+const onnxTypes = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
+
+export function tinySpan(compute: ComputeType = 'f32'): SpanGraph {
   const graph = new GraphBuilder('tiny')
+  const type = onnxTypes[compute]
+  const cast = (value: string): string => (compute === 'f32' ? value : graph.cast(value, type, `${value}.cast`))
   const constant = (name: string, shape: number[], data: Float32Array): string =>
-    graph.constant(name, 'float32', shape, new Uint8Array(data.buffer))
-  const shared = ['seqlens_k', 'total_sequence_length', 'cos', 'sin']
-  let stream = graph.input('hidden', 'float32', ['batch', 'tokens', hidden])
-  graph.input('seqlens_k', 'int32', ['batch'])
-  graph.input('total_sequence_length', 'int32', [])
-  constant('cos', [tiny.maxLength + 1, headDim / 2], cos)
-  constant('sin', [tiny.maxLength + 1, headDim / 2], sin)
+    cast(graph.constant(name, 'float32', shape, new Uint8Array(data.buffer)))
+  let stream = cast(graph.input('hidden', 'float32', ['batch', 'tokens', hidden]))
+  const shared = [
+    graph.input('seqlens_k', 'int32', ['batch']),
+    graph.input('total_sequence_length', 'int32', []),
+    constant('cos', [tiny.maxLength + 1, headDim / 2], cos),
+    constant('sin', [tiny.maxLength + 1, headDim / 2], sin)
+  ]
   const kv = weights.map(({ qkv, out }, block) => {
     const layer = {
       pastKey: `past_key_${block}`,
@@ -51,8 +57,8 @@ export function tinySpan(): SpanGraph {
       headDim
     }
     const cache = ['batch', kvHeads, 'capacity', headDim]
-    graph.input(layer.pastKey, 'float32', cache)
-    graph.input(layer.pastValue, 'float32', cache)
+    graph.input(layer.pastKey, type, cache)
+    graph.input(layer.pastValue, type, cache)
     const packed = graph.node('MatMul', [stream, constant(`qkv_${block}`, [hidden, projected], qkv)], [`x_${block}`])
     const attention = graph.node(
       'GroupQueryAttention',
@@ -68,22 +74,23 @@ export function tinySpan(): SpanGraph {
       [attention, constant(`out_${block}`, [heads * headDim, hidden], out)],
       [`product_${block}`]
     )
-    stream = graph.node('Add', [stream, product], [block === blocks - 1 ? 'hidden_out' : `stream_${block}`])
+    stream = graph.node('Add', [stream, product], [`stream_${block}`])
     return layer
   })
+  graph.cast(stream, 'float32', 'hidden_out')
   graph.output('hidden_out', 'float32', ['batch', 'tokens', hidden])
   for (const { presentKey, presentValue } of kv) {
     for (const name of [presentKey, presentValue]) {
-      graph.output(name, 'float32', ['batch', kvHeads, 'capacity', headDim])
+      graph.output(name, type, ['batch', kvHeads, 'capacity', headDim])
     }
   }
   return {
     bytes: graph.build(),
     folder: process.cwd(),
-    weightBytes: blocks * 4 * (hidden * projected + heads * headDim * hidden),
+    weightBytes: blocks * cacheBytes[compute] * (hidden * projected + heads * headDim * hidden),
     blocks: { from: 0, to: blocks },
     hiddenSize: hidden,
-    compute: 'f32',
+    compute,
     kv,
     maxLength: tiny.maxLength
   }
@@ -136,4 +143,17 @@ function rotate(vector: Float32Array, position: number): Float32Array {
     const other = i < half ? -vector[i + half]! : vector[i - half]!
     return value * cos[angle]! + other * sin[angle]!
   })
+}
+
+/**
+ * How far the tiny span may be from the naive one. Values of 16 bits are off by at most half a unit in the last place
+ * each time that they are rounded (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem 2.2): here on
+ * the longest way 1 time at the edge, and in each block in the products, the rotation, the attention and the sum. For
+ * float32 it is what summing in another order makes of it, measured.
+ */
+export function tolerance(compute: ComputeType, expected: Float32Array): number {
+  if (compute === 'f32') return 5e-6
+  const roundings = 1 + 5 * tiny.blocks
+  const unit = { f16: 2 ** -11, bf16: 2 ** -8 }[compute]
+  return roundings * unit * expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1)
 }

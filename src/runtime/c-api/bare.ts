@@ -1,59 +1,77 @@
 import type { SpanGraph } from '../../model/index.ts'
-import type { GraphPlan } from '../binding.ts'
+import type { GraphCall, GraphPlan } from '../binding.ts'
+import type { Device } from './device.ts'
 import { openEnvironment } from './environment.ts'
+import { placeTensors } from './placement.ts'
 import { PreparedWindow } from './prepared.ts'
 import { createSession } from './session.ts'
-import { SlabMemory } from './slab.ts'
 
 export interface BareDecodeInit {
   /** Tokens in the cache before the step. */
   readonly past: number
   readonly threads: number
+  /** Rows of the step. @default 1 */
+  readonly rows?: number
+  readonly device: Device
+  readonly libraryFolder?: string | undefined
 }
 
 /** One decode step of a span, over and over, with nothing around ONNX Runtime: what a runner is compared with. */
 export interface BareDecode {
-  /** Blocks the event loop for the whole step. */
-  step(): void
-  close(): void
+  /**
+   * So many steps one behind the other, from and to memory of the device. Waits for the device once, at the end, so that
+   * starting the work of one step goes on beside the work of the last. Blocks the event loop for all of them.
+   */
+  steps(count: number): void
+  close(): Promise<void>
 }
 
-/** Over a buffer of its own: a small typed array may lie in V8's heap, where it moves. */
-function int32(value: number): Int32Array {
-  return new Int32Array(new ArrayBuffer(Int32Array.BYTES_PER_ELEMENT)).fill(value)
-}
+/** onnxruntime_run_options_config_keys.h: the run returns when its work is queued. */
+const withoutWaiting = 'disable_synchronize_execution_providers'
 
 /** @throws RuntimeLoadError when the library, the FFI or the graph does not load */
-export async function loadBareDecode(graph: SpanGraph, { past, threads }: BareDecodeInit): Promise<BareDecode> {
-  const environment = await openEnvironment()
-  const { api, memory } = environment
-  const slab = { layers: graph.kv, rows: 1, capacity: past + 1 }
-  const hidden = (): Float32Array => new Float32Array(new ArrayBuffer(4 * graph.hiddenSize)).fill(0.5)
+export async function loadBareDecode(graph: SpanGraph, init: BareDecodeInit): Promise<BareDecode> {
+  const { past, threads, rows = 1, device } = init
+  const environment = await openEnvironment(init.libraryFolder)
+  const { api } = environment
+  const hidden = {
+    type: 'float32',
+    dimensions: ['rows', 'tokens', graph.hiddenSize],
+    elements: rows * graph.hiddenSize
+  } as const
   const plan: GraphPlan = {
     graph,
-    slab,
+    slab: { layers: graph.kv, rows, capacity: past + 1, type: graph.compute },
     threads,
     inputs: [
-      { name: 'hidden', dimensions: ['rows', 'tokens', graph.hiddenSize], memory: hidden() },
-      { name: 'seqlens_k', dimensions: ['rows'], memory: int32(past) },
-      { name: 'total_sequence_length', dimensions: [], memory: int32(past + 1) }
+      { ...hidden, name: 'hidden' },
+      { name: 'seqlens_k', type: 'int32', dimensions: ['rows'], elements: rows },
+      { name: 'total_sequence_length', type: 'int32', dimensions: [], elements: 1 }
     ],
-    outputs: [{ name: 'hidden_out', dimensions: ['rows', 'tokens', graph.hiddenSize], memory: hidden() }]
+    outputs: [{ ...hidden, name: 'hidden_out' }]
   }
-  const session = await createSession(environment, graph, threads)
-  const slabMemory = new SlabMemory(memory, slab)
-  const runOptions = api.create('CreateRunOptions')
-  const window = new PreparedWindow(api, session, memory, plan)
-  const call = { first: 0, rows: 1, tokens: 1 }
-  window.bindCache(slabMemory.layers, call)
+  const session = await createSession(environment, plan, { ...device, replays: false })
+  const { slab, ports, close } = await placeTensors(environment, session, plan, { ...device, replays: true })
+  new Float32Array(ports.memoryOf('hidden')).fill(0.5)
+  new Int32Array(ports.memoryOf('seqlens_k')).fill(past)
+  new Int32Array(ports.memoryOf('total_sequence_length')).fill(past + 1)
+  const call: GraphCall = { first: 0, rows, tokens: 1 }
+  await ports.upload?.(call)
+  const [last, queued] = [api.create('CreateRunOptions'), api.create('CreateRunOptions')]
+  api.call('AddRunConfigEntry', queued, withoutWaiting, '1')
+  const window = new PreparedWindow(api, session, ports, plan)
+  window.bindCache(slab, call)
   window.bindPorts(call)
   return {
-    step: () => api.call('RunWithBinding', session, runOptions, window.binding),
-    close: () => {
+    steps: count => {
+      for (let i = 1; i < count; i++) api.call('RunWithBinding', session, queued, window.binding)
+      api.call('RunWithBinding', session, last, window.binding)
+    },
+    close: async () => {
       window.close()
-      api.release('ReleaseRunOptions', runOptions)
+      for (const options of [last, queued]) api.release('ReleaseRunOptions', options)
+      await close()
       api.release('ReleaseSession', session)
-      slabMemory.close()
     }
   }
 }

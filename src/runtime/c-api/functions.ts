@@ -26,6 +26,7 @@ const functions = {
   RunOptionsSetTerminate: [46, 'status', ['pointer']],
   RunOptionsUnsetTerminate: [47, 'status', ['pointer']],
   CreateTensorWithDataAsOrtValue: [49, 'status', ['pointer', 'pointer', 'size', 'pointer', 'size', 'int', 'out']],
+  CreateMemoryInfo: [68, 'status', ['string', 'int', 'int', 'int', 'out']],
   CreateCpuMemoryInfo: [69, 'status', ['int', 'int', 'out']],
   AllocatorAlloc: [75, 'status', ['pointer', 'size', 'out']],
   AllocatorFree: [76, 'status', ['pointer', 'pointer']],
@@ -37,11 +38,19 @@ const functions = {
   ReleaseRunOptions: [97, 'void', ['pointer']],
   ReleaseSessionOptions: [100, 'void', ['pointer']],
   AddSessionConfigEntry: [130, 'status', ['pointer', 'string', 'string']],
+  CreateAllocator: [131, 'status', ['pointer', 'pointer', 'out']],
+  ReleaseAllocator: [132, 'void', ['pointer']],
   RunWithBinding: [133, 'status', ['pointer', 'pointer', 'pointer']],
   CreateIoBinding: [134, 'status', ['pointer', 'out']],
   ReleaseIoBinding: [135, 'void', ['pointer']],
   BindInput: [136, 'status', ['pointer', 'string', 'pointer']],
   BindOutput: [137, 'status', ['pointer', 'string', 'pointer']],
+  AddRunConfigEntry: [165, 'status', ['pointer', 'string', 'string']],
+  SynchronizeBoundInputs: [202, 'status', ['pointer']],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'status', ['pointer', 'pointer']],
+  CreateCUDAProviderOptions: [205, 'status', ['out']],
+  UpdateCUDAProviderOptions: [206, 'status', ['pointer', 'pointer', 'pointer', 'size']],
+  ReleaseCUDAProviderOptions: [208, 'void', ['pointer']],
   SessionOptionsSetLoadCancellationFlag: [293, 'status', ['pointer', 'int']]
 } as const satisfies Record<string, Entry>
 

@@ -1,91 +1,110 @@
-import type { GraphCall, GraphPlan, LoadedGraph, Slab } from '../binding.ts'
+import { type GraphCall, type GraphPlan, type LoadedGraph, type Slab, slabBytes } from '../binding.ts'
+import { RuntimeLoadError } from '../errors.ts'
+import type { Device } from './device.ts'
 import type { Environment } from './environment.ts'
 import type { Pointer } from './functions.ts'
+import { type Placement, placeTensors } from './placement.ts'
 import { PreparedWindow } from './prepared.ts'
-import { loadRow, type RowPlace, saveRow } from './row-state.ts'
-import { SlabMemory } from './slab.ts'
+import { RunOptionsSet } from './run-options.ts'
 
 /** Windows kept bound. Single rows are what most runs are; wider windows come and go with the sessions. */
 const leastWindows = 64
 
-const noSlab: Slab = { layers: [], rows: 0, capacity: 0 }
+const noSlab: Slab = { layers: [], rows: 0, capacity: 0, type: 'f32' }
 
 /** A session with its slab and the windows of it that are bound. */
 export class CApiGraph implements LoadedGraph {
+  readonly replays: boolean
   readonly #environment: Environment
   readonly #session: Pointer
   readonly #plan: GraphPlan
-  readonly #slab: SlabMemory
-  readonly #runOptions: Pointer
+  readonly #placement: Placement
+  readonly #runOptions: RunOptionsSet
   readonly #windows = new Map<number, PreparedWindow>()
   readonly #mostWindows: number
   #inFlight: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
 
-  private constructor(session: Pointer, environment: Environment, plan: GraphPlan, slab: SlabMemory) {
+  private constructor(session: Pointer, environment: Environment, plan: GraphPlan, on: Device, placement: Placement) {
+    this.replays = on.replays
     this.#environment = environment
     this.#session = session
     this.#plan = plan
-    this.#slab = slab
-    this.#runOptions = environment.api.create('CreateRunOptions')
+    this.#placement = placement
+    this.#runOptions = new RunOptionsSet(environment.api, on.replays)
     this.#mostWindows = Math.max(leastWindows, 2 * (plan.slab?.rows ?? 0))
   }
 
-  /** Takes over the session, also when this throws. */
-  static over(session: Pointer, environment: Environment, plan: GraphPlan): CApiGraph {
+  /** Takes over the session, also when this throws. @throws RuntimeLoadError where the device has no room for the slab */
+  static async over(session: Pointer, environment: Environment, plan: GraphPlan, device: Device): Promise<CApiGraph> {
     try {
-      return new CApiGraph(session, environment, plan, new SlabMemory(environment.memory, plan.slab))
-    } catch (error) {
+      const placement = await placeTensors(environment, session, plan, device)
+      return new CApiGraph(session, environment, plan, device, placement)
+    } catch (cause) {
       environment.api.release('ReleaseSession', session)
-      throw error
+      const { message } = cause as Error
+      const bytes = plan.slab === undefined ? 0 : slabBytes(plan.slab)
+      throw new RuntimeLoadError(`no room on ${device.name} for ${bytes} bytes of KV cache: ${message}`, { cause })
     }
   }
 
+  memoryOf(port: string): ArrayBufferLike {
+    return this.#placement.ports.memoryOf(port)
+  }
+
   run(call: GraphCall): Promise<void> {
-    const { api } = this.#environment
     const window = this.#window(call)
     window.bindPorts(call)
-    api.call('RunOptionsUnsetTerminate', this.#runOptions)
-    const run = api.callAsync('RunWithBinding', this.#session, this.#runOptions, window.binding)
+    const options = this.#runOptions.begin(call.tokens === 1 ? this.#idOf(call) : undefined)
+    const run = this.#run(window, options, call)
     this.#inFlight = run.catch(() => undefined)
     return run
   }
 
   terminate(): void {
-    if (this.#closed === undefined) this.#environment.api.call('RunOptionsSetTerminate', this.#runOptions)
+    if (this.#closed === undefined) this.#runOptions.terminate()
   }
 
   save(row: number, tokens: number): Promise<Uint8Array> {
-    return saveRow(this.#place(row, tokens))
+    return this.#placement.rows.save({ slab: this.#plan.slab ?? noSlab, row, tokens })
   }
 
   load(row: number, tokens: number, state: Uint8Array): Promise<void> {
-    return loadRow(this.#place(row, tokens), state)
+    return this.#placement.rows.load({ slab: this.#plan.slab ?? noSlab, row, tokens }, state)
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#inFlight.then(() => {
+    this.#closed ??= this.#inFlight.then(async () => {
       for (const window of this.#windows.values()) window.close()
-      this.#environment.api.release('ReleaseRunOptions', this.#runOptions)
+      this.#runOptions.close()
+      await this.#placement.close()
       this.#environment.api.release('ReleaseSession', this.#session)
-      this.#slab.close()
     })
     return this.#closed
   }
 
-  #place(row: number, tokens: number): RowPlace {
-    return { slab: this.#plan.slab ?? noSlab, caches: this.#slab.caches, row, tokens }
+  async #run(window: PreparedWindow, options: Pointer, call: GraphCall): Promise<void> {
+    const { ports } = this.#placement
+    const uploading = ports.upload?.(call)
+    if (uploading !== undefined) await uploading
+    await this.#environment.api.callAsync('RunWithBinding', this.#session, options, window.binding)
+    const downloading = ports.download?.(call)
+    if (downloading !== undefined) await downloading
+  }
+
+  /** Of the window, above 0. */
+  #idOf({ first, rows }: GraphCall): number {
+    return first * ((this.#plan.slab?.rows ?? 0) + 1) + rows
   }
 
   #window(call: GraphCall): PreparedWindow {
-    const id = call.first * ((this.#plan.slab?.rows ?? 0) + 1) + call.rows
+    const id = this.#idOf(call)
     const known = this.#windows.get(id)
     if (known !== undefined) return known
     this.#makeRoom()
-    const { api, memory } = this.#environment
-    const window = new PreparedWindow(api, this.#session, memory, this.#plan)
+    const window = new PreparedWindow(this.#environment.api, this.#session, this.#placement.ports, this.#plan)
     try {
-      window.bindCache(this.#slab.layers, call)
+      window.bindCache(this.#placement.slab, call)
     } catch (error) {
       window.close()
       throw error

@@ -24,21 +24,42 @@ const libraryNames: Partial<Record<NodeJS.Platform, RegExp>> = {
   win32: /^onnxruntime\.dll$/
 }
 
+/** Where distributions of ONNX Runtime have its library: the folder itself, an archive's, a Python package's. */
+const subfolders = ['', 'lib', join('onnxruntime', 'capi')]
+
+const packageFile = 'onnxruntime-node/package.json'
+
 /** Finds ONNX Runtime's shared library in `folder`, or by default in onnxruntime-node. */
 async function findLibrary(folder: string | undefined): Promise<string> {
   const name = libraryNames[platform]
   if (name === undefined) throw new RuntimeLoadError(`no name of ONNX Runtime's library is known for ${platform}`)
-  const searched =
-    folder ?? join(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')), ...packageFolder)
-  const files = await readdir(searched).catch((cause: unknown) => {
+  const searched = folder ?? join(dirname(createRequire(import.meta.url).resolve(packageFile)), ...packageFolder)
+  await readdir(searched).catch((cause: unknown) => {
     throw new RuntimeLoadError(`the folder of ONNX Runtime's library cannot be read: ${searched}`, { cause })
   })
-  const file = files.filter(entry => name.test(entry)).sort()[0]
-  if (file === undefined) throw new RuntimeLoadError(`no ONNX Runtime library (${name.source}) is in ${searched}`)
-  return join(searched, file)
+  for (const place of subfolders.map(each => join(searched, each))) {
+    const file = (await readdir(place).catch(() => [])).filter(entry => name.test(entry)).sort()[0]
+    if (file !== undefined) return join(place, file)
+  }
+  throw new RuntimeLoadError(
+    `no ONNX Runtime library (${name.source}) is in ${searched}, nor in its lib or onnxruntime/capi`
+  )
 }
 
-async function importKoffi(): Promise<typeof Koffi> {
+/** Graphs and the layout of the API are tried with the version that onnxruntime-node has; another one may differ in both. */
+export function checkVersion(version: string, path: string): void {
+  const { version: wanted } = createRequire(import.meta.url)(packageFile) as { version: string }
+  const release = (of: string): string => of.split('.').slice(0, 2).join('.')
+  if (release(version) === release(wanted)) return
+  throw new RuntimeLoadError(
+    `${path} is ONNX Runtime ${version}: give one of version ${release(wanted)}, such as ${wanted}`,
+    {
+      details: { version, wanted }
+    }
+  )
+}
+
+export async function importKoffi(): Promise<typeof Koffi> {
   try {
     const { default: koffi } = await import('koffi')
     if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes })
@@ -52,7 +73,7 @@ async function importKoffi(): Promise<typeof Koffi> {
  * Loads ONNX Runtime and its C API.
  *
  * @param folder - holds the library; by default the one that onnxruntime-node ships
- * @throws RuntimeLoadError when there is no library, it does not load, or it is too old
+ * @throws RuntimeLoadError when there is no library, it does not load, or it is of another version
  */
 export async function loadLibrary(folder?: string): Promise<Api> {
   const koffi = await importKoffi()
@@ -67,8 +88,10 @@ export async function loadLibrary(folder?: string): Promise<Api> {
     const version = koffi.call(getVersion, koffi.proto('str', [])) as string
     const api = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), apiVersion) as Pointer | null
     if (api === null) throw new Error(`version ${version} lacks API ${apiVersion}`)
+    checkVersion(version, path)
     return new Api(path, version, bindFunctions(koffi, api), koffi)
   } catch (cause) {
+    if (cause instanceof RuntimeLoadError) throw cause
     throw new RuntimeLoadError(`ONNX Runtime does not load from ${path}: ${String(cause)}`, { cause })
   }
 }

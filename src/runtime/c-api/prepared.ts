@@ -1,12 +1,12 @@
-import { type GraphCall, type GraphPlan, type Port, rowElements, shapeOf } from '../binding.ts'
+import { type GraphCall, type GraphPlan, type Port, rowBytes } from '../binding.ts'
 import type { Api } from './api.ts'
 import type { Pointer } from './functions.ts'
-import type { DeviceMemory } from './memory.ts'
-import type { LayerCache } from './slab.ts'
+import type { Ports } from './ports.ts'
+import type { SlabMemory } from './slab.ts'
 
-function elementType(port: Port): 'float32' | 'int32' | 'int64' {
-  if (port.memory instanceof Float32Array) return 'float32'
-  return port.memory instanceof Int32Array ? 'int32' : 'int64'
+interface BoundPort {
+  readonly port: Port
+  readonly value: Pointer
 }
 
 /**
@@ -16,30 +16,31 @@ function elementType(port: Port): 'float32' | 'int32' | 'int64' {
 export class PreparedWindow {
   readonly binding: Pointer
   readonly #api: Api
-  readonly #memory: DeviceMemory
+  readonly #ports: Ports
   readonly #plan: GraphPlan
   readonly #cacheValues: Pointer[] = []
-  #portValues: Pointer[] = []
+  #inputs: BoundPort[] = []
+  #outputs: BoundPort[] = []
   #tokens = 0
 
-  constructor(api: Api, session: Pointer, memory: DeviceMemory, plan: GraphPlan) {
+  constructor(api: Api, session: Pointer, ports: Ports, plan: GraphPlan) {
     this.#api = api
-    this.#memory = memory
+    this.#ports = ports
     this.#plan = plan
     this.binding = api.create('CreateIoBinding', session)
   }
 
   /** Binds the rows of the call's window as past and present: the same memory, so that runs extend it in place. */
-  bindCache(caches: readonly LayerCache[], { first, rows }: GraphCall): void {
+  bindCache({ memory, layers }: SlabMemory, { first, rows }: GraphCall): void {
     const slab = this.#plan.slab
     if (slab === undefined) return
     for (const [index, layer] of slab.layers.entries()) {
-      const cache = caches[index]
+      const cache = layers[index]
       if (cache === undefined) throw new RangeError(`no cache for layer ${index}`)
       const shape = [rows, layer.heads, slab.capacity, layer.headDim]
-      const offset = BigInt(first * rowElements(slab, layer) * 4)
+      const offset = BigInt(first * rowBytes(slab, layer))
       const bind = (address: Pointer, past: string, present: string): void => {
-        const value = this.#memory.tensor(address + offset, 'float32', shape)
+        const value = memory.tensor(address + offset, slab.type, shape)
         this.#cacheValues.push(value)
         this.#api.call('BindInput', this.binding, past, value)
         this.#api.call('BindOutput', this.binding, present, value)
@@ -49,27 +50,32 @@ export class PreparedWindow {
     }
   }
 
-  /** Binds inputs and outputs anew where the number of tokens is not the last run's. */
+  /** Binds inputs and outputs anew where the number of tokens is not the last run's, or where each run wants it. */
   bindPorts(call: GraphCall): void {
-    if (call.tokens === this.#tokens) return
-    const outdated = this.#portValues
-    this.#portValues = []
-    this.#tokens = 0
-    const bind = (command: 'BindInput' | 'BindOutput', port: Port): void => {
-      const address = this.#api.addressOf(port.memory)
-      const value = this.#memory.tensor(address, elementType(port), shapeOf(port.dimensions, call))
-      this.#portValues.push(value)
-      this.#api.call(command, this.binding, port.name, value)
+    if (call.tokens === this.#tokens) {
+      if (this.#ports.bindsEachRun) this.#bindInputs()
+      return
     }
-    for (const port of this.#plan.inputs) bind('BindInput', port)
-    for (const port of this.#plan.outputs) bind('BindOutput', port)
+    const outdated = [...this.#inputs, ...this.#outputs]
+    this.#tokens = 0
+    const valueOf = (port: Port): BoundPort => ({ port, value: this.#ports.value(port, call) })
+    this.#inputs = this.#plan.inputs.map(valueOf)
+    this.#outputs = this.#plan.outputs.map(valueOf)
+    this.#bindInputs()
+    for (const { port, value } of this.#outputs) this.#api.call('BindOutput', this.binding, port.name, value)
     this.#tokens = call.tokens
-    for (const value of outdated) this.#api.release('ReleaseValue', value)
+    for (const { value } of outdated) this.#api.release('ReleaseValue', value)
   }
 
   close(): void {
     this.#api.release('ReleaseIoBinding', this.binding)
     for (const value of this.#cacheValues) this.#api.release('ReleaseValue', value)
-    for (const value of this.#portValues) this.#api.release('ReleaseValue', value)
+    for (const { value } of [...this.#inputs, ...this.#outputs]) this.#api.release('ReleaseValue', value)
+  }
+
+  #bindInputs(): void {
+    for (const { port, value } of this.#inputs) this.#api.call('BindInput', this.binding, port.name, value)
+    // What binding copies to a device goes by a stream of its own, which the run's would not wait for.
+    if (this.#ports.bindsEachRun) this.#api.call('SynchronizeBoundInputs', this.binding)
   }
 }

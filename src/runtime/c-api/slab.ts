@@ -1,4 +1,4 @@
-import { rowElements, type Slab } from '../binding.ts'
+import { rowBytes, type Slab } from '../binding.ts'
 import type { Pointer } from './functions.ts'
 import type { DeviceMemory } from './memory.ts'
 
@@ -10,16 +10,16 @@ export interface LayerCache {
 
 /** The device's memory behind a slab. */
 export class SlabMemory {
+  readonly memory: DeviceMemory
   readonly layers: readonly LayerCache[]
-  readonly #memory: DeviceMemory
   readonly #allocated: { readonly pointer: Pointer; readonly bytes: number }[] = []
   #caches: Uint8Array[] | undefined
 
   constructor(memory: DeviceMemory, slab: Slab | undefined) {
-    this.#memory = memory
+    this.memory = memory
     try {
       this.layers = (slab?.layers ?? []).map(layer => {
-        const bytes = (slab?.rows ?? 0) * (slab === undefined ? 0 : rowElements(slab, layer)) * 4
+        const bytes = slab === undefined ? 0 : slab.rows * rowBytes(slab, layer)
         return { key: this.#allocate(bytes), value: this.#allocate(bytes) }
       })
     } catch (error) {
@@ -28,19 +28,24 @@ export class SlabMemory {
     }
   }
 
-  /** For each layer its keys, then its values: [rows, heads, capacity, headDim] float32, not to be used after `close`. */
+  /** For each layer its keys, then its values, [rows, heads, capacity, headDim]: where each is, and its bytes. */
+  get tensors(): readonly { readonly pointer: Pointer; readonly bytes: number }[] {
+    return this.#allocated
+  }
+
+  /** The same as memory of the host, where it is; not to be used after `close`. */
   get caches(): readonly Uint8Array[] {
-    this.#caches ??= this.#allocated.map(({ pointer, bytes }) => this.#memory.view(pointer, bytes))
+    this.#caches ??= this.#allocated.map(({ pointer, bytes }) => this.memory.view(pointer, bytes))
     return this.#caches
   }
 
   close(): void {
     this.#caches = undefined
-    for (const { pointer } of this.#allocated.splice(0)) this.#memory.free(pointer)
+    for (const { pointer } of this.#allocated.splice(0)) this.memory.free(pointer)
   }
 
   #allocate(bytes: number): Pointer {
-    const pointer = this.#memory.allocate(bytes)
+    const pointer = this.memory.allocate(bytes)
     this.#allocated.push({ pointer, bytes })
     return pointer
   }

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { type GraphCall, type GraphPlan, type LoadedGraph, type Port, shapeOf } from '../binding.ts'
+import { type GraphCall, type GraphPlan, type LoadedGraph, type Port, portBytes, shapeOf } from '../binding.ts'
 import { throwIfCancelled } from '../cancelled.ts'
 import { RuntimeLoadError, RuntimeRunError } from '../errors.ts'
 import { sessionConfig } from '../session-config.ts'
@@ -12,16 +12,19 @@ interface Waiting {
 
 /** A graph in a worker thread of its own. */
 export class OfficialGraph implements LoadedGraph {
+  readonly replays = false
   readonly #worker: Worker
   readonly #plan: GraphPlan
+  readonly #memory: PortMemory
   /** In the order in which the worker answers. */
   readonly #waiting: Waiting[] = []
   #inFlight: Promise<unknown> = Promise.resolve()
   #failure: Error | undefined
 
-  private constructor(worker: Worker, plan: GraphPlan) {
+  private constructor(worker: Worker, plan: GraphPlan, memory: PortMemory) {
     this.#worker = worker
     this.#plan = plan
+    this.#memory = memory
     worker.on('message', (answer: WorkerAnswer) => this.#settle(answer))
     worker.on('error', error => this.#fail(error))
     worker.on('exit', () => this.#fail(new Error('the worker thread of onnxruntime-node ended')))
@@ -29,12 +32,18 @@ export class OfficialGraph implements LoadedGraph {
 
   static async load(packagePath: string, plan: GraphPlan, signal?: AbortSignal): Promise<OfficialGraph> {
     throwIfCancelled(signal, 'loading the graph')
+    if (plan.slab !== undefined && plan.slab.type !== 'f32') {
+      throw new RuntimeLoadError(
+        `onnxruntime-node's own binding runs graphs in f32, and this one is in ${plan.slab.type}`
+      )
+    }
+    const memory = new Map([...plan.inputs, ...plan.outputs].map(port => [port.name, sharedMemory(port)]))
     const worker = new Worker(`(${workerMain.toString()})(require)`, {
       eval: true,
       execArgv: [],
-      workerData: workerInit(packagePath, plan)
+      workerData: workerInit(packagePath, plan, memory)
     })
-    const graph = new OfficialGraph(worker, plan)
+    const graph = new OfficialGraph(worker, plan, memory)
     const cancel = (): void => void worker.terminate()
     signal?.addEventListener('abort', cancel)
     try {
@@ -47,6 +56,10 @@ export class OfficialGraph implements LoadedGraph {
     } finally {
       signal?.removeEventListener('abort', cancel)
     }
+  }
+
+  memoryOf(port: string): SharedArrayBuffer {
+    return memoryIn(this.#memory, port)
   }
 
   async run(call: GraphCall): Promise<void> {
@@ -101,7 +114,24 @@ export class OfficialGraph implements LoadedGraph {
   }
 }
 
-function workerInit(packagePath: string, { graph, inputs, outputs, slab, threads }: GraphPlan): WorkerInit {
+type PortMemory = ReadonlyMap<string, SharedArrayBuffer>
+
+function sharedMemory({ type, elements }: Port): SharedArrayBuffer {
+  return new SharedArrayBuffer(elements * portBytes[type])
+}
+
+function memoryIn(memory: PortMemory, port: string): SharedArrayBuffer {
+  const found = memory.get(port)
+  if (found === undefined) throw new RangeError(`the graph has no port ${port}`)
+  return found
+}
+
+function workerInit(
+  packagePath: string,
+  { graph, inputs, outputs, slab, threads }: GraphPlan,
+  memory: PortMemory
+): WorkerInit {
+  const workerPort = ({ name, type }: Port) => ({ name, type, memory: memoryIn(memory, name) })
   return {
     package: packagePath,
     bytes: graph.bytes,
@@ -114,9 +144,4 @@ function workerInit(packagePath: string, { graph, inputs, outputs, slab, threads
     })),
     slots: slab?.rows ?? 0
   }
-}
-
-function workerPort({ name, memory }: Port): WorkerInit['inputs'][number] {
-  const type = memory instanceof Float32Array ? 'float32' : memory instanceof Int32Array ? 'int32' : 'int64'
-  return { name, type, memory: memory.buffer as SharedArrayBuffer }
 }

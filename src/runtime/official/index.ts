@@ -19,7 +19,6 @@ export async function openOfficial(): Promise<Binding> {
       device: 'cpu',
       version,
       library,
-      hostMemory: bytes => new SharedArrayBuffer(bytes),
       load: (plan, signal) => OfficialGraph.load(library, plan, signal)
     }
   } catch (cause) {

@@ -1,0 +1,131 @@
+import type { Device } from './device.ts'
+import { type Environment, openEnvironment } from './environment.ts'
+import type { Pointer } from './functions.ts'
+import { DeviceMemory } from './memory.ts'
+import { createSession } from './session.ts'
+
+/** Copied by the calling thread: faster than handing it to another one. */
+const inlineBytes = 64 * 1024
+
+/** Of zeros that a place is cleared with at a time. */
+const clearBytes = 16 * 1024 * 1024
+
+/** Bytes somewhere. */
+export interface Place {
+  readonly memory: DeviceMemory
+  readonly pointer: Pointer
+}
+
+/**
+ * Copies between the host's memory and a device's, or within one: a session of its own on the device, whose graph does
+ * nothing else. ONNX Runtime brings its input to the device as it is bound, and its output back at the end of the run.
+ * The C API's own CopyTensors is no use for it: in 1.30 it knows no way between two tensors of the host, so that
+ * nothing of this could be tested without a GPU.
+ */
+export class Copier {
+  readonly #environment: Environment
+  readonly #session: Pointer
+  readonly #runOptions: Pointer
+  readonly #binding: Pointer
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(environment: Environment, session: Pointer) {
+    const { api } = environment
+    this.#environment = environment
+    this.#session = session
+    this.#runOptions = api.create('CreateRunOptions')
+    this.#binding = api.create('CreateIoBinding', session)
+  }
+
+  /** @throws RuntimeLoadError */
+  static async open(environment: Environment, device: Device): Promise<Copier> {
+    // Here, since a span that runs in the host's memory has no use for the code that builds graphs.
+    const { buildCopyGraph } = await import('../../model/index.ts')
+    const plain = { ...device, replays: false }
+    return new Copier(environment, await createSession(environment, { graph: buildCopyGraph(), threads: 1 }, plain))
+  }
+
+  /** Copies take their turns; `from` is read, and `to` written, until the promise settles. */
+  copy(from: Place, to: Place, bytes: number): Promise<void> {
+    const turn = this.#last.then(() => this.#copy(from, to, bytes))
+    this.#last = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Fills with zeros. */
+  async clear({ memory, pointer }: Place, bytes: number): Promise<void> {
+    const { api, memory: host } = this.#environment
+    const zeros = new Uint8Array(new ArrayBuffer(Math.min(bytes, clearBytes)))
+    const from = { memory: host, pointer: api.addressOf(zeros) }
+    for (let at = 0; at < bytes; at += zeros.length) {
+      const to = { memory, pointer: pointer + BigInt(at) }
+      await this.copy(from, to, Math.min(zeros.length, bytes - at))
+    }
+  }
+
+  /** The device's own memory, as the copier's session allocates it; to be closed before the copier, where it is not the host's. */
+  residentMemory({ memory }: Device): DeviceMemory {
+    const { api, memory: host } = this.#environment
+    return memory === null ? host : DeviceMemory.ofSession(api, this.#session, memory.resident)
+  }
+
+  /** Waits for the copies under way. */
+  async close(): Promise<void> {
+    await this.#last
+    const { api } = this.#environment
+    api.release('ReleaseIoBinding', this.#binding)
+    api.release('ReleaseRunOptions', this.#runOptions)
+    api.release('ReleaseSession', this.#session)
+  }
+
+  async #copy(from: Place, to: Place, bytes: number): Promise<void> {
+    const { api } = this.#environment
+    const values: Pointer[] = []
+    const bind = (command: 'BindInput' | 'BindOutput', name: string, { memory, pointer }: Place): void => {
+      const value = memory.tensor(pointer, 'uint8', [bytes])
+      values.push(value)
+      api.call(command, this.#binding, name, value)
+    }
+    try {
+      bind('BindInput', 'from', from)
+      bind('BindOutput', 'to', to)
+      api.call('SynchronizeBoundInputs', this.#binding)
+      if (bytes <= inlineBytes) api.call('RunWithBinding', this.#session, this.#runOptions, this.#binding)
+      else await api.callAsync('RunWithBinding', this.#session, this.#runOptions, this.#binding)
+    } finally {
+      for (const value of values) api.release('ReleaseValue', value)
+    }
+  }
+}
+
+/**
+ * Milliseconds of each of `rounds` copies of as many bytes from one place of a device's memory to another, the first one
+ * apart: it allocates. Each copy reads and writes them once.
+ *
+ * @throws RuntimeLoadError, RuntimeRunError where the device has no room for both places
+ */
+export async function timeCopies(
+  { device, libraryFolder }: { readonly device: Device; readonly libraryFolder?: string | undefined },
+  { bytes, rounds }: { readonly bytes: number; readonly rounds: number }
+): Promise<number[]> {
+  const environment = await openEnvironment(libraryFolder)
+  const copier = await Copier.open(environment, device)
+  const memory = copier.residentMemory(device)
+  const places: Place[] = []
+  try {
+    for (let i = 0; i < 2; i++) places.push({ memory, pointer: memory.allocate(bytes) })
+    const [from, to] = places as [Place, Place]
+    await copier.clear(from, bytes)
+    const times: number[] = []
+    for (let round = 0; round <= rounds; round++) {
+      const start = performance.now()
+      await copier.copy(from, to, bytes)
+      if (round > 0) times.push(performance.now() - start)
+    }
+    return times
+  } finally {
+    for (const { pointer } of places) memory.free(pointer)
+    if (memory !== environment.memory) memory.close()
+    await copier.close()
+  }
+}

@@ -1,0 +1,43 @@
+import type { Api } from '../c-api/api.ts'
+import type { Device } from '../c-api/device.ts'
+import type { Pointer } from '../c-api/functions.ts'
+import { type CudaOptions, providerOptions } from './options.ts'
+
+/** A GPU by ONNX Runtime's CUDA provider: what it differs in from other devices. */
+export function cudaDevice(id: number, options: CudaOptions = {}): Device {
+  return {
+    name: `cuda:${id}`,
+    memory: { resident: { name: 'Cuda', id }, crossing: { name: 'CudaPinned', id } },
+    replays: options.graph ?? false,
+    // Weights for themselves, not in the arena, whose pieces grow with what runs need.
+    config: { 'session.use_device_allocator_for_initializers': '1' },
+    configure: (api, sessionOptions, graph) => {
+      // What is replayed does not compute on the host again: a graph with nodes there is refused, rather than be wrong.
+      if (graph) api.call('AddSessionConfigEntry', sessionOptions, 'session.disable_cpu_ep_fallback', '1')
+      append(api, sessionOptions, providerOptions(id, { ...options, graph }))
+    }
+  }
+}
+
+function append(api: Api, sessionOptions: Pointer, values: Readonly<Record<string, string>>): void {
+  const provider = api.create('CreateCUDAProviderOptions')
+  try {
+    const [keys, texts] = [strings(api, Object.keys(values)), strings(api, Object.values(values))]
+    api.call('UpdateCUDAProviderOptions', provider, keys.addresses, texts.addresses, keys.addresses.length)
+    api.call('SessionOptionsAppendExecutionProvider_CUDA_V2', sessionOptions, provider)
+  } finally {
+    api.release('ReleaseCUDAProviderOptions', provider)
+  }
+}
+
+/** C's `const char **`; the bytes are kept alive by being returned. */
+function strings(api: Api, texts: readonly string[]): { addresses: BigUint64Array; bytes: readonly Uint8Array[] } {
+  // Buffers of their own: a small typed array may lie in V8's heap, where it moves.
+  const bytes = texts.map(text => {
+    const encoded = new TextEncoder().encode(`${text}\0`)
+    const copy = new Uint8Array(new ArrayBuffer(encoded.length))
+    copy.set(encoded)
+    return copy
+  })
+  return { addresses: BigUint64Array.from(bytes, one => api.addressOf(one)), bytes }
+}
