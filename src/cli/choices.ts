@@ -1,4 +1,5 @@
 import { NotAvailableError, UsageError } from '../base/index.ts'
+import type { DeviceWish } from '../runtime/index.ts'
 
 /**
  * One of a fixed set of words; those that this version does not deliver yet are known, and refused as such.
@@ -20,11 +21,13 @@ export const defaultRoute: Route = 'push'
 
 export const parseVerify = choice('verification by', ['auto', 'copy', 'digest', 'none'])
 
-export const parseWeights = choice('weights in', ['auto', 'f32'], ['bf16', 'f16', 'int8', 'int4'])
+export const parseWeights = choice('weights in', ['auto', 'f32', 'bf16', 'f16'], ['int8', 'int4'])
 
-const parsePlainDevice = choice('device', ['auto', 'cpu'], ['cuda', 'webgpu'])
+const parsePlainDevice = choice('device', ['auto', 'cpu', 'cuda'], ['webgpu'])
 
-/** `auto`, `cpu`, `cuda`, `cuda:N`, `webgpu`. */
-export function parseDevice(text: string): ReturnType<typeof parsePlainDevice> {
-  return parsePlainDevice(/^cuda:\d+$/.test(text) ? 'cuda' : text)
+/** `auto`, `cpu`, `cuda:N`; `cuda` is `cuda:0`. @throws UsageError, NotAvailableError for `webgpu` */
+export function parseDevice(text: string): DeviceWish {
+  const [, number] = /^cuda:(\d+)$/.exec(text) ?? []
+  const device = parsePlainDevice(number === undefined ? text : 'cuda')
+  return device === 'cuda' ? `cuda:${Number(number ?? 0)}` : device
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { type Logger, toAndthenError } from '../base/index.ts'
 import { buildSpanGraph, openModel } from '../model/index.ts'
@@ -33,12 +32,13 @@ export function checkMemory(): Finding {
 }
 
 /** Loads the model's first block, the surest sign that ONNX Runtime works here. */
-export async function checkRuntime(folder: string, logger: Logger): Promise<Finding> {
+export async function checkRuntime({ model: folder, onnxruntime }: ModelLoad, logger: Logger): Promise<Finding> {
   const about = 'ONNX Runtime'
   try {
     const model = await openModel(folder)
     const graph = buildSpanGraph(model, { from: 0, to: 1 }, { maxLength: 16 })
-    const runner = await loadSpan(graph, { slots: 1, maxLength: 16, threads: 1, logger })
+    const named = onnxruntime === undefined ? {} : { libraryFolder: onnxruntime, binding: 'c-api' as const }
+    const runner = await loadSpan(graph, { slots: 1, maxLength: 16, threads: 1, logger, ...named })
     const { version, binding, library, reason } = runner.runtime
     await runner.close()
     const state = binding === 'c-api' ? 'ok' : 'note'
@@ -48,23 +48,20 @@ export async function checkRuntime(folder: string, logger: Logger): Promise<Find
   }
 }
 
-/** How many of the model's blocks this machine's free memory holds. */
-export async function checkModel(options: Pick<ServeOptions, 'model' | 'maxLength' | 'maxSessions'>): Promise<Finding> {
+/** What is to be served, and with which library. */
+export type ModelLoad = Pick<ServeOptions, 'model' | 'maxLength' | 'maxSessions' | 'onnxruntime'>
+
+/** How many of the model's blocks the free memory of a device holds. */
+export async function checkModel(options: ModelLoad & Required<Pick<ServeOptions, 'device'>>): Promise<Finding> {
   const about = 'model'
   try {
     const { planServe } = await import('../node/index.ts')
     const plan = await planServe(options)
     const blocks = plan.largestFit === null ? 0 : plan.largestFit[1] - plan.largestFit[0]
     const load = `${plan.maxSessions} sessions of ${plan.maxLength} tokens`
-    const says = `${blocks} of ${plan.modelBlocks} blocks of ${plan.model} fit, with ${load}`
+    const says = `${blocks} of ${plan.modelBlocks} blocks of ${plan.model} fit on ${plan.device} in ${plan.weights}, with ${load}`
     return { about, state: blocks === 0 ? 'missing' : 'ok', says }
   } catch (error) {
     return { about, state: 'missing', says: toAndthenError(error).message }
   }
-}
-
-export function checkGpu(): Finding {
-  const present = existsSync('/dev/nvidiactl')
-  const says = present ? 'an NVIDIA device is there, but this version computes on the CPU only' : 'no NVIDIA device'
-  return { about: 'GPU', state: 'note', says }
 }

@@ -9,6 +9,7 @@ import { parseAdmin } from './host-port.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { parseCount, parseDuration, parseSize } from './quantities.ts'
+import { runtimeFlags, runtimeOptions } from './runtime-flags.ts'
 import { parsePath, swarmFlags, swarmOptions } from './swarm-flags.ts'
 
 const defaultDrainMs = 30_000
@@ -24,8 +25,9 @@ export const serveFlags = {
   ...swarmFlags,
   dataDir: value('DIR', 'where the identity and caches are kept', parsePath, '~/.andthen'),
   identity: value('FILE', 'private key of this node', parsePath, '<data-dir>/identity-PORT.key'),
-  device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto'),
+  device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
   weights: value('TYPE', 'auto, f32, bf16, f16, int8 or int4', parseWeights, 'auto, which never quantizes'),
+  ...runtimeFlags,
   threads: value('N', 'threads that compute', parseCount(1), 'one a core'),
   maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
   maxSessions: value('N', 'sessions at a time', parseCount(1), '8'),
@@ -65,6 +67,7 @@ export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions
     drainTimeoutMs: given.drainTimeout ?? defaultDrainMs,
     dryRun: given.dryRun ?? false,
     ...swarmOptions(given),
+    ...runtimeOptions(given),
     ...present({ listen, identity, allow, deny, maxConnections }),
     ...present({ threads, maxLength, slots, memory, parkMemory, parkDir, parkSize }),
     ...present({ batching, queueDelayMs, idleTimeoutMs, graceMs, backlog, backlogTimeoutMs, hooks, adminTokenFile })

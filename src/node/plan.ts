@@ -1,10 +1,13 @@
 import { availableParallelism } from 'node:os'
-import { kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
+import { type ComputeType, kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
 import { BlocksError, MemoryError } from './errors.ts'
 import type { ServeOptions } from './serve-options.ts'
+import { type SpanPlace, spanPlace } from './span-place.ts'
 
 /** Node, ONNX Runtime and libp2p without weights and caches, measured, and room for the activations of a prefill. */
 const BASE_BYTES = 256 * 1024 * 1024
+/** An allowance, not measured: CUDA itself, the libraries' workspaces and the activations of a prefill. */
+const GPU_BASE_BYTES = 1024 * 1024 * 1024
 const DEFAULT_MAX_LENGTH = 4096
 const DEFAULT_MAX_SESSIONS = 8
 
@@ -13,15 +16,22 @@ export interface ServePlan {
   readonly model: string
   readonly modelBlocks: number
   readonly blocks: readonly [from: number, to: number]
+  /** `cpu`, `cuda:0`. */
+  readonly device: string
+  /** Why this device, for people. */
+  readonly deviceReason: string
+  /** The type that weights are computed in and caches are kept in. */
+  readonly weights: ComputeType
   readonly threads: number
   readonly maxLength: number
   readonly maxSessions: number
   /** Of them, those that have a row of the KV cache at a time. */
   readonly slots: number
+  /** Of the device's memory: a GPU's, where that computes. */
   readonly memoryBytes: {
     readonly weights: number
     readonly kv: number
-    /** For parked sessions. */
+    /** For parked sessions; the host's, and on a GPU no part of what is needed. */
     readonly parking: number
     readonly base: number
     readonly needed: number
@@ -36,14 +46,15 @@ export interface ServePlan {
 /**
  * What serving these blocks takes, and whether it fits.
  *
- * @throws ModelFileError, BlocksError for blocks that the model does not have
+ * @throws ModelFileError, BlocksError for blocks that the model does not have, DeviceUnavailableError, RuntimeLoadError
  */
 export async function planServe(options: ServeOptions): Promise<ServePlan> {
-  return planFor(await openModel(options.model), options)
+  const model = await openModel(options.model)
+  return planFor(model, options, await spanPlace(model, options))
 }
 
-/** As `planServe`, for a model that is open. @throws BlocksError */
-export function planFor(model: Model, options: ServeOptions): ServePlan {
+/** As `planServe`, for a model that is open and a device that is chosen. @throws BlocksError */
+export function planFor(model: Model, options: ServeOptions, place: SpanPlace): ServePlan {
   const { spec } = model
   const { blocks: wanted = 'all' } = options
   const range = wanted === 'all' ? { from: 0, to: spec.blocks } : wanted
@@ -56,12 +67,14 @@ export function planFor(model: Model, options: ServeOptions): ServePlan {
   const maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS
   const slots = options.slots ?? maxSessions
   const parking = options.parkMemory ?? 0
-  const available = options.memory ?? process.availableMemory()
+  const { device, reason, gpu, compute } = place
+  const available = options.memory ?? gpu?.freeBytes ?? process.availableMemory()
+  const base = gpu === null ? BASE_BYTES : GPU_BASE_BYTES
   const bytesOf = (to: number): { weights: number; kv: number; needed: number } => {
     const span = { from: range.from, to }
-    const weights = spanBytes(model, span)
-    const kv = kvBytesPerToken(spec, span) * (maxLength + 1) * slots
-    return { weights, kv, needed: BASE_BYTES + weights + kv + parking }
+    const weights = spanBytes(model, span, compute)
+    const kv = kvBytesPerToken(spec, span, compute) * (maxLength + 1) * slots
+    return { weights, kv, needed: base + weights + kv + (gpu === null ? parking : 0) }
   }
   let fit = range.to
   while (fit > range.from && bytesOf(fit).needed > available) fit--
@@ -69,11 +82,14 @@ export function planFor(model: Model, options: ServeOptions): ServePlan {
     model: model.name,
     modelBlocks: spec.blocks,
     blocks: [range.from, range.to],
+    device: device.name,
+    deviceReason: reason,
+    weights: compute,
     threads: options.threads ?? availableParallelism(),
     maxLength,
     maxSessions,
     slots,
-    memoryBytes: { ...bytesOf(range.to), parking, base: BASE_BYTES, available },
+    memoryBytes: { ...bytesOf(range.to), parking, base, available },
     fits: fit === range.to,
     largestFit: fit > range.from ? [range.from, fit] : null
   }
@@ -89,7 +105,7 @@ export function demandFit(plan: ServePlan): void {
       ? 'not even one block does: serve fewer sessions (--max-sessions) or shorter ones (--max-length)'
       : `blocks ${plan.largestFit.join('-')} do`
   throw new MemoryError(
-    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${mebibytes(needed)}, of which ${mebibytes(available)} may be used; ${instead}`,
+    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${mebibytes(needed)} of ${plan.device === 'cpu' ? 'memory' : `${plan.device}'s memory`}, of which ${mebibytes(available)} may be used; ${instead}`,
     { details: { ...plan.memoryBytes, largestFit: plan.largestFit } }
   )
 }

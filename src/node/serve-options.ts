@@ -1,4 +1,5 @@
 import type { Logger } from '../base/index.ts'
+import type { CudaOptions, DeviceWish } from '../runtime/index.ts'
 import type { SessionHooks } from '../session/index.ts'
 
 export interface ServeOptions extends ServeLimits, ServeNetworkOptions, ServeSessionOptions {
@@ -8,10 +9,14 @@ export interface ServeOptions extends ServeLimits, ServeNetworkOptions, ServeSes
   readonly blocks?: 'all' | { readonly from: number; readonly to: number }
   /** Where identities are kept. @default ~/.andthen */
   readonly dataDir?: string
-  /** @default 'auto' */
-  readonly device?: 'auto' | 'cpu'
-  /** @default 'auto' */
-  readonly weights?: 'auto' | 'f32'
+  /** `auto`: the first GPU that CUDA can use, else the processor. @default 'auto' */
+  readonly device?: DeviceWish
+  /** What is computed in: f32 on the processor; on a GPU bf16 or f16, `auto` as the files have it. @default 'auto' */
+  readonly weights?: 'auto' | 'f32' | 'bf16' | 'f16'
+  /** Folder with ONNX Runtime's shared library and its providers. @default what onnxruntime-node ships */
+  readonly onnxruntime?: string
+  /** How a GPU is used. */
+  readonly cuda?: CudaOptions
   /** Where metrics, health and sessions are shown. @default 127.0.0.1 on a free port */
   readonly admin?: { readonly host: string; readonly port: number } | 'off'
   /** Its content is wanted from those who ask there. */

@@ -18,6 +18,7 @@ import { registerMetrics } from './serve-metrics.ts'
 import { knowsItsClients, startNetwork } from './serve-network.ts'
 import type { ReadyInfo, ServeOptions } from './serve-options.ts'
 import { batchingPolicy, checkParking, openParking, sessionHooks, tableInit } from './serve-sessions.ts'
+import { type SpanPlace, spanPlace } from './span-place.ts'
 import { Taken } from './taken.ts'
 
 const DEFAULT_DRAIN_MS = 30_000
@@ -37,15 +38,16 @@ export interface ServerNode {
 /**
  * Serves a span of a model's blocks until `close`.
  *
- * 1. open the model, check the range and the memory that it takes, and whatever else may be wrong
+ * 1. open the model, choose the device, check the range and the memory that it takes, and whatever else may be wrong
  * 2. load the span, 3. start the network, 4. answer
  *
- * @throws ModelFileError, BlocksError, MemoryError, HooksError, RuntimeLoadError, ListenError, IdentityError, UsageError
+ * @throws ModelFileError, BlocksError, MemoryError, HooksError, RuntimeLoadError, DeviceUnavailableError, ListenError, IdentityError, UsageError
  */
 export async function serve(options: ServeOptions): Promise<ServerNode> {
   const logger = options.logger ?? silentLogger
   const model = await openModel(options.model)
-  const plan = planFor(model, options)
+  const place = await spanPlace(model, options)
+  const plan = planFor(model, options, place)
   demandFit(plan)
   checkParking(options, plan)
   const hooks = await sessionHooks(options)
@@ -54,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
   const taken = new Taken()
   const close = (): Promise<void> => taken.giveBack()
   try {
-    const runner = await loadRunner(model, plan, options, logger)
+    const runner = await loadRunner(model, plan, { ...options, logger }, place)
     taken.push(() => runner.close())
     const lane = createSpanLane({ clock: systemClock, runner }, { policy: batchingPolicy(options, plan.slots) })
     taken.push(() => lane.close())
@@ -103,7 +105,7 @@ async function answer(
     },
     {
       ...tableInit(options, plan),
-      kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }),
+      kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }, plan.weights),
       trustPriorities: knowsItsClients(options)
     }
   )
@@ -134,15 +136,23 @@ async function answer(
   }
 }
 
-function loadRunner(model: Model, plan: ServePlan, options: ServeOptions, logger: Logger): Promise<SpanRunner> {
+function loadRunner(
+  model: Model,
+  plan: ServePlan,
+  { onnxruntime, signal, logger = silentLogger }: ServeOptions,
+  { device, compute }: SpanPlace
+): Promise<SpanRunner> {
   const [from, to] = plan.blocks
-  const graph = buildSpanGraph(model, { from, to }, { maxLength: plan.maxLength })
+  const graph = buildSpanGraph(model, { from, to }, { maxLength: plan.maxLength, compute })
   return loadSpan(graph, {
+    device,
     slots: plan.slots,
     maxLength: plan.maxLength,
     threads: plan.threads,
     logger,
-    ...(options.signal === undefined ? {} : { signal: options.signal })
+    // A library that was named is used, or its absence told.
+    ...(onnxruntime === undefined ? {} : { libraryFolder: onnxruntime, binding: 'c-api' }),
+    ...(signal === undefined ? {} : { signal })
   })
 }
 

@@ -62,7 +62,7 @@ describe('serve', () => {
       --admin-token-file /t --drain-timeout 5s --dry-run --slots 2 --park-memory 1GiB --park-dir /p --park-size 3GiB
       --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
-      --log-level debug --log-format json`
+      --onnxruntime /o --cuda-memory 8GiB --cuda-arena doubling --cuda-graph --log-level debug --log-format json`
     const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
     expect(options).toEqual({
       model: defaultModel,
@@ -97,7 +97,9 @@ describe('serve', () => {
       swarmKey: '/s',
       forcePrivate: true,
       allow: ['10.0.0.0/8', 'p'],
-      deny: ['q']
+      deny: ['q'],
+      onnxruntime: '/o',
+      cuda: { memoryLimit: 8 * 2 ** 30, arena: 'doubling', graph: true }
     })
     expect(log).toEqual({ logLevel: 'debug', logFormat: 'json' })
   })

@@ -9,7 +9,16 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
     { name: 'an unknown flag', run: ['serve', '--blokcs', '0-2'], says: '--blokcs' },
     { name: 'no blocks', run: ['serve'], says: '--blocks is missing' },
     { name: 'a reversed range', run: ['serve', '--blocks', '4-2'], says: '2-4' },
-    { name: 'a device to come', run: ['serve', '--blocks', '0-2', '--device', 'cuda'], says: 'not available in this' },
+    {
+      name: 'a device to come',
+      run: ['serve', '--blocks', '0-2', '--device', 'webgpu'],
+      says: 'not available in this'
+    },
+    {
+      name: 'a type for another device',
+      run: ['serve', '--blocks', '0-2', '--device', 'cpu', '--weights', 'f16'],
+      says: '--device cuda'
+    },
     { name: 'weights to come', run: ['serve', '--blocks', '0-2', '--weights', 'int4'], says: 'not available in this' },
     { name: 'a model of the hub', run: ['serve', '--blocks', '0-2', '--model', 'a/b'], says: 'not available in this' },
     { name: 'no such folder', run: ['serve', '--blocks', '0-2', '--model', './none'], says: '"./none" is no folder' },
@@ -32,6 +41,17 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
     const args = ['--peers', peer, '--prompt', 'a', '--model', 'models', '--log-level']
     expect((await program('generate', [...args, 'info'])).err).not.toMatch(/^ {4}at /m)
     expect((await program('generate', [...args, 'debug'])).err).toMatch(/^ {4}at /m)
+  })
+})
+
+describe('a GPU that is not there ends with status 1 and one line on stderr', () => {
+  it.each([
+    { name: 'serve', args: ['--blocks', '0-2', '--device', 'cuda:99'] },
+    { name: 'bench', args: ['gpu', '--device', 'cuda:99'] }
+  ])('$name', async ({ name, args }) => {
+    const { status, out, err } = await program(name, args)
+    expect({ status, out, lines: err.trimEnd().split('\n').length }).toEqual({ status: 1, out: '', lines: 1 })
+    expect(err).toContain('cuda:99')
   })
 })
 
@@ -58,6 +78,7 @@ describe('doctor', () => {
     expect(status, out).toBe(0)
     expect(out).toMatch(/ONNX Runtime\s+\d+\.\d+\.\d+ by its/)
     expect(out).toContain('12 of 12 blocks')
+    expect(out).toMatch(/CUDA +(can be used|cannot be used: \S)/)
   })
 
   it('says which model it cannot read', async () => {

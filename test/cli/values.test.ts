@@ -88,18 +88,21 @@ describe('block ranges', () => {
 
 describe('words', () => {
   it('takes what this version delivers', () => {
-    expect([parseDevice('auto'), parseDevice('cpu'), parseWeights('f32'), parseRoute('relay')]).toEqual([
-      'auto',
-      'cpu',
-      'f32',
-      'relay'
-    ])
+    expect([parseDevice('auto'), parseDevice('cpu'), parseRoute('relay')]).toEqual(['auto', 'cpu', 'relay'])
+    expect(['f32', 'bf16', 'f16'].map(parseWeights)).toEqual(['f32', 'bf16', 'f16'])
   })
 
   it.each([
-    ['device cuda', () => parseDevice('cuda')],
-    ['device cuda', () => parseDevice('cuda:1')],
+    ['cuda', 'cuda:0'],
+    ['cuda:0', 'cuda:0'],
+    ['cuda:3', 'cuda:3']
+  ])('takes %s for the device %s', (text, device) => {
+    expect(parseDevice(text)).toBe(device)
+  })
+
+  it.each([
     ['device webgpu', () => parseDevice('webgpu')],
+    ['weights in int8', () => parseWeights('int8')],
     ['weights in int4', () => parseWeights('int4')]
   ])('says that %s is not available', (what, parse) => {
     expect(parse).toThrow(NotAvailableError)

@@ -4,7 +4,7 @@ import { connect, type Connection } from '../../src/client/index.ts'
 import { createLedger, createSpanLane, InferenceServer, type Ledger, serveInfo } from '../../src/inference/index.ts'
 import { buildSpanGraph, kvBytesPerToken, type Model, openModel } from '../../src/model/index.ts'
 import { createIdentity, createNetwork, type Identity, type Network, verifySignature } from '../../src/network/index.ts'
-import { planFor } from '../../src/node/plan.ts'
+import { planServe } from '../../src/node/plan.ts'
 import { wireInfo } from '../../src/node/serve-info.ts'
 import { loadSpan } from '../../src/runtime/index.ts'
 import { direct } from '../../src/session/index.ts'
@@ -99,7 +99,8 @@ export class Swarm {
 
   async #add([from, to]: Span): Promise<void> {
     const { model } = this
-    const plan = planFor(model, { model: shakespeare, blocks: { from, to }, maxLength: MAX_LENGTH, maxSessions: SLOTS })
+    const place = { model: shakespeare, device: 'cpu', blocks: { from, to } } as const
+    const plan = await planServe({ ...place, maxLength: MAX_LENGTH, maxSessions: SLOTS })
     const graph = buildSpanGraph(model, { from, to }, { maxLength: MAX_LENGTH })
     const runner = await loadSpan(graph, { slots: SLOTS, maxLength: MAX_LENGTH, threads: 1, logger: silentLogger })
     this.#closes.push(() => runner.close())

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { describeCuda } from '../../src/cli/doctor-cuda.ts'
+import type { CudaReport } from '../../src/runtime/index.ts'
+
+const found = (name: string) => ({ name, path: `/cuda/${name}` })
+const gib = 2 ** 30
+
+const complete: CudaReport = {
+  runtime: { version: '1.30.0', library: '/ort/libonnxruntime.so.1.30.0' },
+  provider: '/ort/libonnxruntime_providers_cuda.so',
+  libraries: [found('libcuda.so.1'), found('libcudart.so.13')],
+  folders: ['/ort', '/ort/nvidia/cu13/lib'],
+  cudnn: { ...found('libcudnn.so.9'), version: '9.28.1' },
+  cudaVersion: '13.0',
+  driver: { version: '580.95.05', cudaVersion: '13.0' },
+  gpus: [{ id: 0, name: 'NVIDIA H100', computeCapability: [9, 0], totalBytes: 80 * gib, freeBytes: 70 * gib }],
+  problem: null
+}
+const lines = (report: CudaReport): string[] =>
+  describeCuda(report).map(({ about, state, says }) => `${state} ${about}: ${says}`)
+
+describe('doctor on CUDA', () => {
+  it('tells versions, memory and where every library lies', () => {
+    expect(lines(complete)).toEqual([
+      'ok NVIDIA driver: 580.95.05, runs CUDA up to 13.0',
+      'ok cuda:0: NVIDIA H100, compute capability 9.0, 70.0 GiB free of 80.0 GiB',
+      'ok CUDA provider: /ort/libonnxruntime_providers_cuda.so, with CUDA 13.0',
+      'ok libcuda.so.1: /cuda/libcuda.so.1',
+      'ok libcudart.so.13: /cuda/libcudart.so.13',
+      'ok libcudnn.so.9: /cuda/libcudnn.so.9, cuDNN 9.28.1',
+      'ok CUDA: can be used: serve --device cuda, which auto takes'
+    ])
+  })
+
+  it('tells what is missing, where it was looked for, and the command that installs it', () => {
+    const problem = 'the CUDA provider lacks libcudart.so.13 (not found)'
+    const libraries = [found('libcuda.so.1'), { name: 'libcudart.so.13', path: null, problem: 'not found' }]
+    const cudnn = { name: 'libcudnn.so.9', path: null, version: null }
+    const told = lines({ ...complete, libraries, cudnn, cudaVersion: null, problem })
+    expect(told).toEqual(
+      expect.arrayContaining([
+        'note libcudart.so.13: not found',
+        'note libcudnn.so.9: not found; spans do without',
+        "note : looked for in /ort, /ort/nvidia/cu13/lib, and by the system's loader",
+        `note CUDA: cannot be used: ${problem}`,
+        "note : all but the driver is installed by: pip install --target ~/.andthen/cuda 'onnxruntime-gpu[cuda,cudnn]==1.30.0'"
+      ])
+    )
+  })
+
+  it('asks nobody to install what only the driver brings', () => {
+    const libraries = [{ name: 'libcuda.so.1', path: null, problem: 'not found' }, found('libcudart.so.13')]
+    const driver = { version: null, cudaVersion: null }
+    const told = lines({ ...complete, libraries, driver, gpus: [], problem: 'no NVIDIA driver is installed' })
+    expect(told).toContain('note NVIDIA driver: none')
+    expect(told.join('\n')).not.toContain('pip install')
+  })
+})
