@@ -1,6 +1,8 @@
 /** The laboratory: servers in processes of their own, shaped links between them, faults, and the benchmarks over all that. */
 export { benchChain } from './chain.ts'
 export { freeze, killHard, thaw } from './fault.ts'
+export { benchGpu, type GpuBenchInit } from './gpu.ts'
+export { formatGpu } from './gpu-table.ts'
 export type { Link } from './lab/link.ts'
 export { Relay } from './lab/relay.ts'
 export { benchLoad, type LoadInit } from './load.ts'

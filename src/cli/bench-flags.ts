@@ -1,8 +1,9 @@
-import { choice, parseRoute, parseVerify } from './choices.ts'
+import { choice, parseDevice, parseRoute, parseVerify } from './choices.ts'
 import { list, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { parseBandwidth, parseCount, parseDuration, parseNumber } from './quantities.ts'
+import { runtimeFlags } from './runtime-flags.ts'
 
 export const benchDefaults = {
   delayMs: 25,
@@ -27,7 +28,7 @@ export const benchFlags = {
   verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
   promptTokens: value('N', 'tokens of the prompt', parseCount(1), String(benchDefaults.promptTokens)),
   tokens: value('N', 'tokens to generate in each run', parseCount(2), String(benchDefaults.tokens)),
-  runs: value('N', 'measured runs of each variant', parseCount(1), `${benchDefaults.runs}; span: 60`),
+  runs: value('N', 'measured runs of each variant', parseCount(1), `${benchDefaults.runs}; span: 60; gpu: 30`),
   warmup: value('N', 'runs before, not counted', parseCount(0), String(benchDefaults.warmup)),
   requests: value('N', 'requests in each run of a load', parseCount(1), String(benchDefaults.requests)),
   concurrency: value(
@@ -41,6 +42,8 @@ export const benchFlags = {
     'requests a second that arrive at random, whether or not others are done (open load)',
     parseNumber('above 0', number => number > 0)
   ),
+  device: value('DEVICE', 'gpu: what is measured; cpu takes a small span', parseDevice, 'cuda'),
+  ...runtimeFlags,
   seed: value('S', 'order of the variants, arrivals and links', parseCount(0), String(benchDefaults.seed)),
   json: toggle('one JSON object on stdout in place of the table'),
   out: value('DIR', 'where raw samples, the report and its plot go', text => text)

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { BenchReport, LoadInit } from '../bench/index.ts'
+import type { BenchReport, GpuBenchInit, LoadInit } from '../bench/index.ts'
 import { UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
@@ -7,8 +7,9 @@ import { type Context, defineCommand } from './command.ts'
 import { type FlagValues, present } from './flags.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
+import { runtimeOptions } from './runtime-flags.ts'
 
-const parseName = choice('bench', ['span', 'chain', 'routes', 'load'], ['gpu'])
+const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'gpu'])
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
@@ -19,11 +20,12 @@ interface BenchOptions {
   readonly init: Omit<LoadInit, 'onProgress' | 'signal'>
   /** As given: a span's own defaults are others. */
   readonly rounds: number | undefined
+  readonly gpu: Pick<GpuBenchInit, 'device' | 'libraryFolder' | 'cuda'>
 }
 
 export const benchCommand = defineCommand({
   name: 'bench',
-  summary: 'measure spans, chains, routes and load',
+  summary: 'measure spans, GPUs, chains, routes and load',
   flags: benchFlags,
   argument: 'NAME',
   options: optionsFrom,
@@ -35,12 +37,16 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { concurrency, requestRate } = given
   if (concurrency !== undefined && requestRate !== undefined)
     throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
-  if (name === 'span' && given.peers !== undefined)
-    throw new UsageError('span measures this machine: --peers are for chain, routes and load')
+  if ((name === 'span' || name === 'gpu') && given.peers !== undefined)
+    throw new UsageError(`${name} measures this machine: --peers are for chain, routes and load`)
+  const { onnxruntime: libraryFolder, cuda } = runtimeOptions(given)
+  if (name !== 'gpu' && (given.device !== undefined || cuda !== undefined))
+    throw new UsageError(`--device and --cuda-... are for the bench gpu; ${name} computes on the CPU`)
   return {
     name,
     json: given.json ?? false,
     rounds: given.runs,
+    gpu: present({ device: given.device, libraryFolder, cuda }),
     init: {
       serve,
       model: given.model ?? defaultModel,
@@ -76,7 +82,7 @@ function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Giv
   return { delayMs: delay ?? benchDefaults.delayMs, jitterMs: jitter ?? 0, bandwidth: bandwidth ?? null }
 }
 
-async function run({ name, json, init, rounds }: BenchOptions, { terminal, signal }: Context): Promise<number> {
+async function run({ name, json, init, rounds, gpu }: BenchOptions, { terminal, signal }: Context): Promise<number> {
   const bench = await import('../bench/index.ts')
   const onProgress = (what: string): void => terminal.status(what)
   const show = (report: object, text: string): void => {
@@ -89,6 +95,12 @@ async function run({ name, json, init, rounds }: BenchOptions, { terminal, signa
       const { seed } = init
       const result = await bench.benchSpan({ seed, onProgress, ...present({ rounds }) })
       show({ schema: bench.schema, command: name, seed, ...result }, bench.formatSpan(result))
+      return exitStatus.done
+    }
+    case 'gpu': {
+      const { seed } = init
+      const result = await bench.benchGpu({ ...gpu, seed, onProgress, ...present({ rounds }) })
+      show({ schema: bench.schema, command: name, seed, ...result }, bench.formatGpu(result))
       return exitStatus.done
     }
     case 'load': {

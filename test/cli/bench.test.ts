@@ -45,6 +45,19 @@ it('reads every flag', () => {
   })
 })
 
+it('measures the device that it is told, through the library that it is told', () => {
+  expect(parse('gpu').gpu).toEqual({})
+  const flags = ['--device', 'cuda:1', '--onnxruntime', 'ort', '--cuda-memory', '8GiB', '--cuda-graph', '--runs', '5']
+  expect(parse('gpu', ...flags)).toMatchObject({
+    gpu: {
+      device: 'cuda:1',
+      libraryFolder: expect.stringMatching(/ort$/),
+      cuda: { memoryLimit: 2 ** 33, graph: true }
+    },
+    rounds: 5
+  })
+})
+
 describe('links', () => {
   it.each([
     { argv: ['chain'], shape: null },
@@ -60,7 +73,7 @@ describe('links', () => {
 })
 
 it.each([
-  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load' },
+  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load, gpu' },
   { argv: ['load', '--concurrency', '2', '--request-rate', '1'], message: 'give one of --concurrency' },
   {
     argv: ['routes', '--peers', peer, '--delay', '5ms'],
@@ -68,6 +81,9 @@ it.each([
   },
   { argv: ['routes', '--link', 'none', '--jitter', '5ms'], message: '--link none cannot be shaped' },
   { argv: ['span', '--peers', peer], message: 'span measures this machine' },
+  { argv: ['gpu', '--peers', peer], message: 'gpu measures this machine' },
+  { argv: ['span', '--device', 'cuda'], message: '--device and --cuda-... are for the bench gpu' },
+  { argv: ['routes', '--cuda-graph'], message: '--device and --cuda-... are for the bench gpu' },
   { argv: ['routes', '--tokens', '1'], message: '--tokens: "1"' }
 ])('refuses $argv', ({ argv, message }) => {
   expect(() => parse(...argv)).toThrow(UsageError)
@@ -75,6 +91,6 @@ it.each([
 })
 
 it('says what this version lacks', () => {
-  expect(() => parse('gpu')).toThrow(NotAvailableError)
+  expect(() => parse('gpu', '--device', 'webgpu')).toThrow(NotAvailableError)
   expect(() => parse('routes', '--link', 'tun')).toThrow(NotAvailableError)
 })
