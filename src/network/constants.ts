@@ -57,7 +57,22 @@ export const MAX_DIALS = 64
 /** Streams of one protocol that one peer may have open to us. */
 export const MAX_STREAMS_PER_PROTOCOL = 256
 
+/** Streams of one of libp2p's own protocols that one peer may have open to us; each takes a moment. */
+export const MAX_SERVICE_STREAMS = 8
+
 /** Inbound connections of one host: a restarting client needs few, a scanner many. */
 export const DIAL_LIMIT = { perSecond: 20, burst: 512 }
 /** Streams that one peer opens: one a session, and pings. */
 export const STREAM_LIMIT = { perSecond: 100, burst: 1_024 }
+
+/** How soon a relay that has no place, or is not there, is asked again; each time twice as late, up to a minute. */
+export const RELAY_RETRY_MS = 1 * second
+export const RELAY_RETRY_MOST_MS = 1 * minute
+/** Nodes that may be reached through this one, where it relays. */
+export const RELAY_PLACES = 16
+/** Both ways over one relayed connection: a long generation of a large model, and no file server. */
+export const RELAY_BYTES = 1_024 * MiB
+/** libp2p limits what goes through a relay by time too, by default to 2 minutes; as long as a timer takes, here. */
+export const RELAY_DURATION_MS = 2 ** 31 - 1
+/** Of the time that a connection idles, what saying goodbye, and closing, may take each where the other end is silent. */
+export const GOODBYE_SHARE = 1 / 20

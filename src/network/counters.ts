@@ -11,6 +11,10 @@ export interface NetworkCounters {
   connectionsEnded: number
   dialsStarted: number
   dialsFailed: number
+  /** Dials that were not begun: too many, or too many connections. */
+  dialsRefused: number
+  /** Dials through a relay that succeeded. */
+  dialsRelayed: number
   streamsOpen: number
   streamsOpened: number
   /** Streams that broke or were aborted, of those opened. */
@@ -20,6 +24,8 @@ export interface NetworkCounters {
   refusedByPeer: number
   refusedByRate: number
   refusedFull: number
+  /** Connections through a relay that this node did not ask for a place. */
+  refusedByRelay: number
   /** Streams ended because the peer opened too many, or sent too much. */
   streamsLimited: number
   bytesReceived: number
@@ -34,6 +40,8 @@ export function createCounters(): NetworkCounters {
     connectionsEnded: 0,
     dialsStarted: 0,
     dialsFailed: 0,
+    dialsRefused: 0,
+    dialsRelayed: 0,
     streamsOpen: 0,
     streamsOpened: 0,
     streamsFailed: 0,
@@ -41,6 +49,7 @@ export function createCounters(): NetworkCounters {
     refusedByPeer: 0,
     refusedByRate: 0,
     refusedFull: 0,
+    refusedByRelay: 0,
     streamsLimited: 0,
     bytesReceived: 0,
     bytesSent: 0

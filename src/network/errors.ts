@@ -8,6 +8,8 @@ export type UnreachableReason =
   | 'wrong-peer'
   | 'denied'
   | 'self'
+  | 'relay'
+  | 'closed'
   | 'too-many'
   | 'failed'
 
@@ -18,9 +20,20 @@ const advice: Record<UnreachableReason, string> = {
   'wrong-peer': 'another peer answers there; the address is out of date',
   denied: 'it may not be dialled from here',
   self: 'that is this very node',
+  relay: 'the relay before it cannot be reached, or holds no place for it',
+  closed: 'it hung up: it may be full or be dialled too often, or not let this peer in; check its lists and swarm key',
   'too-many': 'too many connections or dials are open; raise the limit or try later',
   failed: 'the handshake failed'
 }
+
+const retryable: ReadonlySet<UnreachableReason> = new Set([
+  'refused',
+  'timeout',
+  'failed',
+  'too-many',
+  'relay',
+  'closed'
+])
 
 /** No connection to a peer; `details` has `peer`, `addresses` and `reason`. */
 export class PeerUnreachableError extends AndthenError {
@@ -30,7 +43,7 @@ export class PeerUnreachableError extends AndthenError {
   constructor(peer: string, addresses: readonly string[], reason: UnreachableReason, options: ErrorOptions = {}) {
     const where = addresses.length === 0 ? '' : ` at ${addresses.join(', ')}`
     super('PEER_UNREACHABLE', `peer ${peer} cannot be reached${where} (${reason}): ${advice[reason]}`, {
-      retryable: reason === 'refused' || reason === 'timeout' || reason === 'failed' || reason === 'too-many',
+      retryable: retryable.has(reason),
       ...options,
       details: { peer, addresses, reason, ...options.details }
     })

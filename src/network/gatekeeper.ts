@@ -2,7 +2,7 @@ import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/inter
 import type { Clock } from '../base/index.ts'
 import type { AccessList } from './access-list.ts'
 import type { NetworkCounters } from './counters.ts'
-import { hostOf } from './peer-address.ts'
+import { hostOf, relayOf } from './peer-address.ts'
 import { type RateLimit, RateLimiter } from './rate-limiter.ts'
 
 export interface GatekeeperComponents {
@@ -29,9 +29,12 @@ export class Gatekeeper implements ConnectionGater {
 
   denyInboundConnection(connection: MultiaddrConnection): boolean {
     const { access, counters } = this.#components
-    const host = hostOf(connection.remoteAddr.toString())
+    const address = connection.remoteAddr.toString()
+    const host = hostOf(address)
+    // All that comes through a relay comes from one host: there each peer counts for itself.
+    const from = relayOf(address) === undefined ? host : address
     if (!access.allowsHost(host)) counters.refusedByAddress++
-    else if (this.#dials.take(host) > 0) counters.refusedByRate++
+    else if (this.#dials.take(from) > 0) counters.refusedByRate++
     else if (this.isFull()) counters.refusedFull++
     else return false
     return true
@@ -41,6 +44,10 @@ export class Gatekeeper implements ConnectionGater {
     // The socket knows the address that a name resolved to.
     const socket = 'socket' in connection ? (connection.socket as { remoteAddress?: string }) : {}
     return !this.#components.access.allowsHost(socket.remoteAddress ?? hostOf(connection.remoteAddr.toString()))
+  }
+
+  denyInboundRelayedConnection(_relay: PeerId, peer: PeerId): boolean {
+    return this.#refusesPeer(peer)
   }
 
   denyInboundEncryptedConnection(peer: PeerId): boolean {

@@ -14,7 +14,7 @@ export const GOAWAY_PROTOCOL = '/andthen/goaway/1.0.0'
 /** Says GOAWAY and waits for the answer. A peer that does not know the protocol has nothing to say to it. */
 export async function sayGoAway(connection: Connection, limitMs: number, clock: Clock = systemClock): Promise<void> {
   await withDeadline({ phase: 'goaway', limitMs, clock }, async signal => {
-    const stream = await connection.newStream(GOAWAY_PROTOCOL, { signal })
+    const stream = await connection.newStream(GOAWAY_PROTOCOL, { signal, runOnLimitedConnection: true })
     await new Promise<void>(resolve => {
       stream.addEventListener('remoteCloseWrite', () => resolve(), { once: true })
       stream.addEventListener('close', () => resolve(), { once: true })

@@ -15,13 +15,16 @@ export {
 export { createIdentity, type Identity } from './identity.ts'
 export { loadIdentity } from './identity-file.ts'
 export { freeListenAddresses, presentListenAddresses } from './listen.ts'
-export {
-  type CallOptions,
-  createNetwork,
-  type Network,
-  type NetworkInit,
-  type PeerLimits,
-  type StreamHandler
+export { createNetwork } from './create-network.ts'
+export type {
+  CallOptions,
+  HandleOptions,
+  Network,
+  NetworkInit,
+  PeerLimits,
+  Reachability,
+  Relaying,
+  StreamHandler
 } from './network.ts'
 export {
   type AddressScope,
@@ -30,6 +33,7 @@ export {
   parseListenAddress,
   parseDialAddress,
   parsePeerAddress,
+  relayOf,
   scopeOf
 } from './peer-address.ts'
 export type { PeerStream } from './peer-stream.ts'

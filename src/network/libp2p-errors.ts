@@ -13,26 +13,37 @@ export function dialError(peer: string, addresses: readonly string[], error: unk
 }
 
 function reasonOf(error: unknown): UnreachableReason {
-  const errors = error instanceof AggregateError ? error.errors : [error]
-  const reasons = errors.map(one => reasonOfOne(one))
+  const reasons = causesOf(error).map(one => reasonOfOne(one))
   // Of several addresses the one that got furthest tells most.
-  const telling: UnreachableReason[] = ['wrong-peer', 'self', 'denied', 'too-many', 'refused', 'timeout', 'no-address']
+  const telling: UnreachableReason[] = [
+    ...(['wrong-peer', 'self', 'denied', 'too-many', 'closed', 'relay', 'refused', 'timeout', 'no-address'] as const)
+  ]
   return telling.find(reason => reasons.includes(reason)) ?? 'failed'
+}
+
+function causesOf(error: unknown): unknown[] {
+  return error instanceof AggregateError ? error.errors.flatMap(causesOf) : [error]
 }
 
 function reasonOfOne(error: unknown): UnreachableReason {
   if (!(error instanceof Error)) return 'failed'
+  // What is ours is of another peer than the one that was dialled: of the relay before it.
+  if (error instanceof PeerUnreachableError || error instanceof ProtocolNotSupportedError) return 'relay'
+  if (/failed to connect via relay/.test(error.message)) return 'relay'
   if ('code' in error && typeof error.code === 'string' && error.code in byErrno) {
     return byErrno[error.code as keyof typeof byErrno]
   }
   const named = byName[error.name]
   if (named !== undefined) return named
   // The upgrader keeps only the message of what went wrong in a handshake.
-  return /does not match expected remote identity key/.test(error.message) ? 'wrong-peer' : 'failed'
+  if (/does not match expected remote identity key/.test(error.message)) return 'wrong-peer'
+  return /Unexpected EOF/.test(error.message) ? 'closed' : 'failed'
 }
 
 const byErrno = {
   ECONNREFUSED: 'refused',
+  ECONNRESET: 'closed',
+  EPIPE: 'closed',
   ETIMEDOUT: 'timeout',
   EHOSTUNREACH: 'timeout',
   ENETUNREACH: 'timeout',

@@ -1,15 +1,22 @@
+import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
+import { identify } from '@libp2p/identify'
 import type { ConnectionGater, Libp2p } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import type { TCPOptions } from '@libp2p/tcp'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
+import { type CircuitTransport, circuitTransport } from './circuit.ts'
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
   CONNECTION_CLOSE_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
+  MAX_SERVICE_STREAMS,
+  MAX_STREAMS_PER_PROTOCOL,
   OPEN_STREAM_TIMEOUT_MS,
-  SOCKET_HIGH_WATER_BYTES,
-  TCP_KEEP_ALIVE_MS
+  RELAY_BYTES,
+  RELAY_DURATION_MS,
+  RELAY_PLACES,
+  SOCKET_HIGH_WATER_BYTES
 } from './constants.ts'
 import { CorkedTcp } from './corked-tcp.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
@@ -22,40 +29,65 @@ export interface Libp2pInit {
   readonly listen: readonly string[]
   readonly gater: ConnectionGater
   readonly swarmKey: Uint8Array | undefined
+  /** How often each connection is pinged; 0 is never. */
   readonly keepAliveMs: number
+  /** After how long without a byte TCP probes the other end; 0 is never. */
+  readonly tcpKeepAliveMs: number
   readonly maxConnections: number
   readonly maxDials: number
+  /** Whether this node asked that peer to relay for it. */
+  readonly isRelay: (peer: string) => boolean
+  /** Relays for others, within these bounds. @default it does not */
+  readonly relaying: RelayingInit | undefined
+  readonly holePunching: boolean
+  readonly upnp: boolean
+}
+
+export interface RelayingInit {
+  /** Nodes that may be reached through this one. @default 16 */
+  readonly places?: number | undefined
+  /** Bytes both ways over one relayed connection, which ends then; 0 is without bound. @default 1 GiB */
+  readonly bytes?: number | undefined
 }
 
 export interface Libp2pNode {
   readonly libp2p: Libp2p
   readonly transport: CorkedTcp
-}
-
-// Sockets also take the options of their streams, which the transport's type does not list.
-const socketOptions = {
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
-  highWaterMark: SOCKET_HIGH_WATER_BYTES,
-  writableHighWaterMark: SOCKET_HIGH_WATER_BYTES
+  readonly circuit: CircuitTransport
+  /** Who may be reached through this node; undefined where it does not relay. */
+  readonly relayed: CircuitRelayService['reservations'] | undefined
 }
 
 // The keep-alive ends dead connections, and the pool idle ones; a socket's own timeout would end quiet ones.
-const tcpOptions: TCPOptions = {
-  inboundSocketInactivityTimeout: 0,
-  outboundSocketInactivityTimeout: 0,
-  dialOpts: socketOptions,
-  listenOpts: socketOptions
+function tcpOptions(keepAliveMs: number): TCPOptions {
+  // Sockets also take the options of their streams, which the transport's type does not list.
+  const socketOptions = {
+    noDelay: true,
+    keepAlive: keepAliveMs > 0,
+    keepAliveInitialDelay: keepAliveMs,
+    highWaterMark: SOCKET_HIGH_WATER_BYTES,
+    writableHighWaterMark: SOCKET_HIGH_WATER_BYTES
+  }
+  return {
+    inboundSocketInactivityTimeout: 0,
+    outboundSocketInactivityTimeout: 0,
+    dialOpts: socketOptions,
+    listenOpts: socketOptions
+  }
 }
 
-/** libp2p with what this project needs of it: TCP, noise, yamux and ping. It does not listen yet. */
+/** libp2p with what this project needs of it: TCP, relays, noise, yamux and ping. It does not listen yet. */
 export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   let transport: CorkedTcp | undefined
+  let circuit: CircuitTransport | undefined
+  let relayed: CircuitRelayService['reservations'] | undefined
   const libp2p = await createLibp2p({
     privateKey: privateKeyOf(init.identity),
     addresses: { listen: [...init.listen] },
-    transports: [components => (transport = new CorkedTcp(components, tcpOptions))],
+    transports: [
+      components => (transport = new CorkedTcp(components, tcpOptions(init.tcpKeepAliveMs))),
+      components => (circuit = circuitTransport(init.isRelay)(components))
+    ],
     connectionEncrypters: [tunedNoise()],
     streamMuxers: [tunedYamux()],
     ...(init.swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
@@ -75,11 +107,53 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
       enabled: init.keepAliveMs > 0,
       ...(init.keepAliveMs > 0 && { pingInterval: init.keepAliveMs })
     },
-    services: { ping: ping({ maxInboundStreams: 8 }) },
+    services: {
+      ping: ping({ maxInboundStreams: MAX_SERVICE_STREAMS }),
+      // The relay transport wants it, and asks nothing of it here; only hole punching and UPnP do.
+      identify: identify({
+        maxInboundStreams: MAX_SERVICE_STREAMS,
+        runOnConnectionOpen: init.holePunching || init.upnp
+      }),
+      ...(init.relaying !== undefined && { relay: relayServer(init.relaying, found => (relayed = found)) }),
+      ...(await natServices(init))
+    },
     nodeInfo: { name: 'andthen' },
     logger: silentLibp2pLog,
     start: false
   })
-  if (transport === undefined) throw new TypeError('libp2p made no transport')
-  return { libp2p, transport }
+  if (transport === undefined || circuit === undefined) throw new TypeError('libp2p made no transport')
+  return { libp2p, transport, circuit, relayed }
+}
+
+function relayServer(
+  { places = RELAY_PLACES, bytes = RELAY_BYTES }: RelayingInit,
+  onReservations: (reservations: CircuitRelayService['reservations']) => void
+): ServiceFactoryMap['relay'] {
+  const create = circuitRelayServer({
+    hopTimeout: OPEN_STREAM_TIMEOUT_MS,
+    maxInboundHopStreams: MAX_STREAMS_PER_PROTOCOL,
+    maxOutboundStopStreams: MAX_STREAMS_PER_PROTOCOL,
+    reservations: {
+      maxReservations: places,
+      applyDefaultLimit: bytes > 0,
+      defaultDataLimit: BigInt(bytes),
+      defaultDurationLimit: RELAY_DURATION_MS
+    }
+  })
+  return components => {
+    const server = create(components)
+    onReservations(server.reservations)
+    return server
+  }
+}
+
+/** Loaded only where they are asked for: most nodes are not. */
+async function natServices(init: Pick<Libp2pInit, 'holePunching' | 'upnp'>): Promise<ServiceFactoryMap> {
+  const services: ServiceFactoryMap = {}
+  if (init.holePunching) services['dcutr'] = (await import('@libp2p/dcutr')).dcutr()
+  if (init.upnp) {
+    services['autonat'] = (await import('@libp2p/autonat')).autoNAT()
+    services['upnp'] = (await import('@libp2p/upnp-nat')).uPnPNAT()
+  }
+  return services
 }

@@ -16,7 +16,8 @@ export type AddressScope = 'public' | 'private' | 'loopback'
 const example = '/ip4/192.0.2.7/tcp/31226/p2p/12D3KooW...'
 
 /**
- * Parses what a user gives as a peer: a TCP multiaddr that ends in `/p2p/<peer id>`.
+ * Parses what a user gives as a peer: a TCP multiaddr that ends in `/p2p/<peer id>`, its own or that of a relay,
+ * `/ip4/.../tcp/.../p2p/<relay>/p2p-circuit/p2p/<peer id>`.
  *
  * @throws UsageError with the value
  */
@@ -35,14 +36,40 @@ export function parsePeerAddress(text: string): PeerAddress {
  */
 export function parseDialAddress(text: string): { readonly peerId: string | undefined; readonly address: string } {
   const components = componentsOf(text)
-  const peer = components.find(({ name }) => name === 'p2p')
-  if (peer !== undefined && (peer !== components.at(-1) || peer.value === undefined || !isPeerId(peer.value))) {
+  const peers = components.filter(({ name }) => name === 'p2p')
+  const last = components.at(-1)
+  if (peers.length > 0 && (last?.name !== 'p2p' || peers.some(({ value }) => value === undefined || !isPeerId(value)))) {
     throw new UsageError(`peer address "${text}" does not end in /p2p/<peer id>: give it as ${example}`)
   }
   if (!isTcp(components)) {
     throw new UsageError(`peer address "${text}" is not a TCP address: give it as ${example}`)
   }
-  return { peerId: peer?.value, address: multiaddr(text).toString() }
+  return { peerId: last?.name === 'p2p' ? last.value : undefined, address: multiaddr(text).toString() }
+}
+
+/** The address with this peer id at its end, where none is there. @throws UsageError with the value */
+export function withPeerId(address: string, peerId: string): string {
+  return parsePeerAddress(/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peerId}`).address
+}
+
+/** Parses a relay's own address. @throws UsageError with the value */
+export function parseRelayAddress(text: string): PeerAddress {
+  if (relayOf(text) === undefined) return parsePeerAddress(text)
+  throw new UsageError(`"${text}" leads through a relay: give that relay's own address, which ends before ${CIRCUIT}`)
+}
+
+/** What stands between the address of a relay and the peer behind it. */
+const CIRCUIT = '/p2p-circuit'
+
+/** The relay's own address, where an address leads through one; it ends in the relay's peer id. */
+export function relayOf(address: string): string | undefined {
+  const at = address.indexOf(CIRCUIT)
+  return at === -1 ? undefined : address.slice(0, at)
+}
+
+/** Where a peer is reached through a relay, given the relay's address. */
+export function throughRelay(relay: string, peerId: string): string {
+  return `${relay}${CIRCUIT}/p2p/${peerId}`
 }
 
 /**
@@ -91,9 +118,10 @@ function componentsOf(text: string): readonly AddressPart[] {
   }
 }
 
+/** A host and a TCP port, then nothing, a peer, or a relay and one peer behind it. */
 function isTcp(components: readonly AddressPart[]): boolean {
-  const [host, transport] = components
-  return host !== undefined && /^(ip[46]|dns[46]?)$/.test(host.name) && transport?.name === 'tcp'
+  const [host = '', ...rest] = components.map(({ name }) => name)
+  return /^(ip[46]|dns[46]?)$/.test(host) && /^tcp(,p2p(,p2p-circuit,p2p)?)?$/.test(rest.join())
 }
 
 /** The IP address or name that an address begins with. */
@@ -159,7 +187,8 @@ export const isPublicAddress = (address: string): boolean => scopeOf(address) ==
 
 const rank: Record<AddressScope, number> = { public: 0, private: 1, loopback: 2 }
 
-/** The addresses, public first, then private, then loopback; otherwise in their order. */
+/** The addresses, public first, then private, then loopback; of each kind those through relays last. */
 export function byReach(addresses: readonly string[]): string[] {
-  return [...addresses].sort((a, b) => rank[scopeOf(a)] - rank[scopeOf(b)])
+  const order = (address: string): number => 2 * rank[scopeOf(address)] + Number(relayOf(address) !== undefined)
+  return [...addresses].sort((a, b) => order(a) - order(b))
 }

@@ -10,10 +10,14 @@ export interface PoolPolicyInit {
   /** How long a peer may take to answer GOAWAY, and to close after its own. */
   readonly goAwayTimeoutMs: number
   readonly maxConnections: number
+  /** Whether something uses a connection that takes no lease: it does not count as idle then. @default nothing does */
+  readonly isNeeded?: (connection: string) => boolean
 }
 
 interface Entry {
   readonly peer: string
+  /** It goes through a relay. */
+  readonly relayed: boolean
   leases: number
   /** Since when without leases; meaningless while there are some. */
   idleSince: number
@@ -59,12 +63,18 @@ export class PoolPolicy {
     return leases
   }
 
-  /** A connection that streams to this peer may be opened on; the oldest, so that a second one may idle away. */
+  /**
+   * A connection that streams to this peer may be opened on; a direct one if there is one, and the oldest, so that others
+   * may idle away.
+   */
   usable(peer: string): string | undefined {
+    let relayed: string | undefined
     for (const [connection, entry] of this.#entries) {
-      if (entry.peer === peer && isUsable(entry)) return connection
+      if (entry.peer !== peer || !isUsable(entry)) continue
+      if (!entry.relayed) return connection
+      relayed ??= connection
     }
-    return undefined
+    return relayed
   }
 
   isUsable(connection: string): boolean {
@@ -75,12 +85,13 @@ export class PoolPolicy {
   /** Whether another connection would be one too many, with none idle that could make room. */
   get full(): boolean {
     if (this.#entries.size < this.#init.maxConnections) return false
-    return ![...this.#entries.values()].some(entry => entry.leases === 0)
+    return ![...this.#entries].some(([connection, entry]) => entry.leases === 0 && !this.#isNeeded(connection))
   }
 
-  opened(connection: string, peer: string, now: number): PoolEffect[] {
+  opened(connection: string, peer: string, now: number, relayed = false): PoolEffect[] {
     this.#entries.set(connection, {
       peer,
+      relayed,
       leases: 0,
       idleSince: now,
       phase: 'open',
@@ -131,7 +142,9 @@ export class PoolPolicy {
     for (const [connection, entry] of this.#entries) {
       if (this.#dueAt(entry) > now) continue
       if (entry.phase === 'open' && entry.peerLeftAt === undefined) {
-        effects.push(this.#leave(connection, entry, now))
+        // Nobody says when it is not needed any more, so that is asked again when it would have idled once more.
+        if (this.#isNeeded(connection)) entry.idleSince = now
+        else effects.push(this.#leave(connection, entry, now))
       } else if (entry.phase === 'leaving') {
         effects.push(...this.answered(connection))
       } else {
@@ -155,6 +168,10 @@ export class PoolPolicy {
     return next
   }
 
+  #isNeeded(connection: string): boolean {
+    return this.#init.isNeeded?.(connection) === true
+  }
+
   #dueAt(entry: Entry): number {
     if (entry.phase === 'leaving') return entry.answerBy
     if (entry.leases > 0 || entry.phase === 'left') return Number.POSITIVE_INFINITY
@@ -173,7 +190,7 @@ export class PoolPolicy {
     if (this.#entries.size <= this.#init.maxConnections) return []
     let longest: [string, Entry] | undefined
     for (const [connection, entry] of this.#entries) {
-      if (connection === newcomer || entry.leases > 0 || !isUsable(entry)) continue
+      if (connection === newcomer || entry.leases > 0 || !isUsable(entry) || this.#isNeeded(connection)) continue
       if (longest === undefined || entry.idleSince < longest[1].idleSince) longest = [connection, entry]
     }
     return longest === undefined ? [] : [this.#leave(...longest, now)]

@@ -1,22 +1,22 @@
 import { setMaxListeners } from 'node:events'
 import type { Connection, Libp2p } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
 import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
-import { CONNECTION_CLOSE_TIMEOUT_MS, DIAL_TIMEOUT_MS, GOAWAY_TIMEOUT_MS, NEGOTIATION_RECHECK_MS } from './constants.ts'
+import {
+  CONNECTION_CLOSE_TIMEOUT_MS,
+  DIAL_TIMEOUT_MS,
+  GOAWAY_TIMEOUT_MS,
+  GOODBYE_SHARE,
+  NEGOTIATION_RECHECK_MS
+} from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
-import { ConnectionLostError, NetworkClosedError, PeerUnreachableError } from './errors.ts'
+import { Dialer } from './dialer.ts'
+import { ConnectionLostError, NetworkClosedError } from './errors.ts'
 import { sayGoAway } from './goaway.ts'
+import type { AcquireOptions, Lease } from './lease.ts'
 import { dialError } from './libp2p-errors.ts'
+import { parsePeerAddress, relayOf } from './peer-address.ts'
 import { type PoolEffect, PoolPolicy } from './pool-policy.ts'
-
-/** Keeps a connection from being closed as idle until it is disposed of; disposing twice is harmless. */
-export interface Lease extends Disposable {
-  readonly connection: Connection
-  /** The connection was there before, so it may have died unnoticed. */
-  readonly reused: boolean
-}
 
 export interface PoolComponents {
   readonly libp2p: Libp2p
@@ -29,35 +29,49 @@ export interface PoolInit {
   readonly idleTimeoutMs: number
   readonly maxConnections: number
   readonly maxDials: number
-}
-
-export interface AcquireOptions {
-  readonly signal?: AbortSignal | undefined
-  /** @default 10 s */
-  readonly timeoutMs?: number | undefined
-}
-
-interface Dial {
-  readonly addresses: readonly string[]
-  readonly result: Promise<Connection>
+  /** Whether something uses a connection that takes no lease. @default nothing does */
+  readonly isNeeded?: (connection: Connection) => boolean
 }
 
 /** Dials, shares and closes connections: the hands of PoolPolicy. */
 export class ConnectionPool {
   readonly #components: PoolComponents
-  readonly #init: PoolInit
   readonly #policy: PoolPolicy
+  readonly #dialer: Dialer
+  /** How long an end of a connection that idled is waited for. */
+  readonly #goAwayMs: number
+  readonly #closeMs: number
   readonly #connections = new Map<string, Connection>()
   /** Closed as idle, and not gone yet. */
   readonly #idle = new Set<string>()
-  readonly #dials = new Map<string, Dial>()
   #cancelTick: () => void = () => undefined
   #closed = false
 
   constructor(components: PoolComponents, init: PoolInit) {
     this.#components = components
-    this.#init = init
-    this.#policy = new PoolPolicy({ ...init, goAwayTimeoutMs: GOAWAY_TIMEOUT_MS })
+    const { idleTimeoutMs, maxConnections, maxDials, isNeeded } = init
+    // A connection is gone within a tenth of the time that it idled, also where the other end does not answer any more.
+    const share = idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : idleTimeoutMs * GOODBYE_SHARE
+    this.#goAwayMs = Math.min(GOAWAY_TIMEOUT_MS, share)
+    this.#closeMs = Math.min(CONNECTION_CLOSE_TIMEOUT_MS, share)
+    this.#policy = new PoolPolicy({
+      idleTimeoutMs,
+      maxConnections,
+      goAwayTimeoutMs: this.#goAwayMs,
+      isNeeded: id => {
+        const connection = this.#connections.get(id)
+        return connection !== undefined && isNeeded?.(connection) === true
+      }
+    })
+    this.#dialer = new Dialer(
+      {
+        libp2p: components.libp2p,
+        counters: components.counters,
+        acquireRelay: (address, options) => this.acquire(parsePeerAddress(address).peerId, [address], options),
+        isFull: () => this.#policy.full
+      },
+      { maxDials }
+    )
     components.libp2p.addEventListener('connection:open', this.#onOpen)
     components.libp2p.addEventListener('connection:close', this.#onClose)
   }
@@ -90,7 +104,7 @@ export class ConnectionPool {
     const { signal, timeoutMs: limitMs = DIAL_TIMEOUT_MS } = options
     try {
       const connection = await withDeadline({ phase: 'dial', limitMs, signal }, () =>
-        this.#dial(peer, addresses, limitMs)
+        this.#dialer.dial(peer, addresses, limitMs)
       )
       return this.#lease(connection, false)
     } catch (error) {
@@ -123,7 +137,7 @@ export class ConnectionPool {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelTick()
-    await Promise.all([...this.#connections.values()].map(closeConnection))
+    await Promise.all([...this.#connections.values()].map(connection => closeConnection(connection)))
   }
 
   #lease(connection: Connection, reused: boolean): Lease {
@@ -142,35 +156,14 @@ export class ConnectionPool {
     }
   }
 
-  #dial(peer: string, addresses: readonly string[], limitMs: number): Promise<Connection> {
-    const pending = this.#dials.get(peer)
-    if (pending !== undefined) {
-      const covered = addresses.every(address => pending.addresses.includes(address))
-      return covered ? pending.result : pending.result.catch(() => this.#dial(peer, addresses, limitMs))
-    }
-    if (this.#dials.size >= this.#init.maxDials || this.#policy.full) {
-      return Promise.reject(new PeerUnreachableError(peer, addresses, 'too-many'))
-    }
-    const { libp2p, counters } = this.#components
-    counters.dialsStarted++
-    const target = addresses.length === 0 ? peerIdFromString(peer) : addresses.map(address => multiaddr(address))
-    const result = withDeadline({ phase: 'dial', limitMs }, signal => libp2p.dial(target, { signal, force: true }))
-      .catch((error: unknown) => {
-        counters.dialsFailed++
-        throw error
-      })
-      .finally(() => this.#dials.delete(peer))
-    this.#dials.set(peer, { addresses, result })
-    return result
-  }
-
   readonly #onOpen = (event: CustomEvent<Connection>): void => {
     const connection = event.detail
     const { clock, counters } = this.#components
     counters.connectionsOpened++
     counters.connectionsOpen++
     this.#connections.set(connection.id, connection)
-    this.#run(this.#policy.opened(connection.id, connection.remotePeer.toString(), clock.now()))
+    const relayed = relayOf(connection.remoteAddr.toString()) !== undefined
+    this.#run(this.#policy.opened(connection.id, connection.remotePeer.toString(), clock.now(), relayed))
   }
 
   readonly #onClose = (event: CustomEvent<Connection>): void => {
@@ -204,7 +197,7 @@ export class ConnectionPool {
 
   #sayGoAway(connection: Connection): void {
     const { clock, logger } = this.#components
-    sayGoAway(connection, GOAWAY_TIMEOUT_MS, clock)
+    sayGoAway(connection, this.#goAwayMs, clock)
       .catch((error: unknown) => {
         // Unknown protocol, no answer, connection gone: as good as an answer.
         logger.debug({ peer: connection.remotePeer.toString(), error: String(error) }, 'goaway unanswered')
@@ -223,12 +216,12 @@ export class ConnectionPool {
     counters.connectionsIdleClosed++
     this.#idle.add(connection.id)
     logger.debug({ peer: connection.remotePeer.toString() }, 'idle connection closed')
-    void closeConnection(connection)
+    void closeConnection(connection, this.#closeMs)
   }
 }
 
-async function closeConnection(connection: Connection): Promise<void> {
-  const signal = AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT_MS)
+async function closeConnection(connection: Connection, limitMs = CONNECTION_CLOSE_TIMEOUT_MS): Promise<void> {
+  const signal = AbortSignal.timeout(limitMs)
   // Every stream listens to it.
   setMaxListeners(0, signal)
   try {

@@ -9,6 +9,11 @@ describe('what a server announces', () => {
   test.each<[string, string[], string[]]>([
     ['is given on where it is its own', [`/ip4/1.2.3.4/tcp/1/p2p/${peerId}`], [`/ip4/1.2.3.4/tcp/1/p2p/${peerId}`]],
     ['gets its peer id', ['/dns4/a.example/tcp/1'], [`/dns4/a.example/tcp/1/p2p/${peerId}`]],
+    [
+      'may lead through a relay',
+      [`/ip4/1.2.3.4/tcp/1/p2p/${other}/p2p-circuit`],
+      [`/ip4/1.2.3.4/tcp/1/p2p/${other}/p2p-circuit/p2p/${peerId}`]
+    ],
     ['is left out where it leads to another', [`/ip4/1.2.3.4/tcp/1/p2p/${other}`], []],
     ['is left out where it is no address', ['', 'nonsense', '/ip4/1.2.3.4/udp/1', '/ip4/1.2.3.4/tcp/1/p2p/me'], []],
     ['is left out where it is too long', [`/dns4/${'a'.repeat(400)}/tcp/1`], []]

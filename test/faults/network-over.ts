@@ -1,4 +1,13 @@
-import type { CallOptions, Network, PeerStream, PeerTarget, StreamHandler } from '../../src/network/index.ts'
+import type {
+  CallOptions,
+  HandleOptions,
+  Network,
+  PeerStream,
+  PeerTarget,
+  Reachability,
+  Relaying,
+  StreamHandler
+} from '../../src/network/index.ts'
 
 /** A network that does all as another one does; what it does differently is for those who extend it to say. */
 export class NetworkOver implements Network {
@@ -20,8 +29,16 @@ export class NetworkOver implements Network {
     return this.inner.addresses()
   }
 
-  handle(protocol: string, handler: StreamHandler): Promise<void> {
-    return this.inner.handle(protocol, handler)
+  get reachability(): Reachability {
+    return this.inner.reachability
+  }
+
+  relaying(): Relaying {
+    return this.inner.relaying()
+  }
+
+  handle(protocol: string, handler: StreamHandler, options?: HandleOptions): Promise<void> {
+    return this.inner.handle(protocol, handler, options)
   }
 
   resolve(address: string, options?: CallOptions): Promise<string> {

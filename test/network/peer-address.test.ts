@@ -5,11 +5,13 @@ import {
   parseDialAddress,
   parseListenAddress,
   parsePeerAddress,
+  relayOf,
   scopeOf
 } from '../../src/network/index.ts'
-import { byReach } from '../../src/network/peer-address.ts'
+import { byReach, parseRelayAddress, throughRelay } from '../../src/network/peer-address.ts'
 
 const { peerId } = await createIdentity()
+const { peerId: other } = await createIdentity()
 const usage = (text: string) =>
   expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(`"${text}"`) })
 
@@ -51,6 +53,36 @@ describe('parseDialAddress', () => {
     'refuses %s',
     text => expect(() => parseDialAddress(text)).toThrow(usage(text))
   )
+})
+
+describe('an address through a relay', () => {
+  const relay = `/ip4/10.0.0.1/tcp/1/p2p/${peerId}`
+  const behind = throughRelay(relay, other)
+
+  it('is of the peer behind the relay, and reaches as far as the relay', () => {
+    expect(parsePeerAddress(behind)).toEqual({ peerId: other, address: `${relay}/p2p-circuit/p2p/${other}` })
+    expect([relayOf(behind), relayOf(relay), scopeOf(behind)]).toEqual([relay, undefined, 'private'])
+  })
+
+  it.each([
+    `/ip4/10.0.0.1/tcp/1/p2p-circuit/p2p/${other}`,
+    `${relay}/p2p-circuit`,
+    `${behind}/p2p-circuit/p2p/${peerId}`,
+    `${relay}/p2p-circuit/ip4/10.0.0.2/tcp/22/p2p/${other}`,
+    `${relay}/p2p/${other}`,
+    `/p2p/${peerId}/p2p-circuit/p2p/${other}`,
+    `/ip4/10.0.0.1/tcp/1/ws/p2p/${other}`
+  ])('is not %s', text => expect(() => parsePeerAddress(text)).toThrow(usage(text)))
+
+  it('names no relay to be reached through: that has an address of its own', () => {
+    expect(parseRelayAddress(relay)).toEqual({ peerId, address: relay })
+    expect(() => parseRelayAddress(behind)).toThrow(usage(behind))
+  })
+
+  it('comes after direct ones that reach as far', () => {
+    const addresses = [behind, '/ip4/10.0.0.9/tcp/1', '/ip4/8.8.8.8/tcp/1', '/ip4/127.0.0.1/tcp/1']
+    expect(byReach(addresses)).toEqual([addresses[2], addresses[1], behind, addresses[3]])
+  })
 })
 
 describe('parseListenAddress', () => {

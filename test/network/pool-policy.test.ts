@@ -62,6 +62,25 @@ describe('PoolPolicy', () => {
     expect(policy.full).toBe(true)
   })
 
+  it('prefers a direct connection to one through a relay, and takes that where there is none', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('relayed', 'peer', 0, true)
+    expect(policy.usable('peer')).toBe('relayed')
+    policy.opened('direct', 'peer', 1)
+    expect(policy.usable('peer')).toBe('direct')
+  })
+
+  it('lets be what is needed without a lease, and closes it when it has idled after that', () => {
+    let needed = true
+    const policy = new PoolPolicy({ ...init, isNeeded: () => needed })
+    for (const id of ['a', 'b', 'c']) policy.opened(id, id, 0)
+    expect([policy.tick(1_000), policy.full]).toEqual([[], true])
+    expect(policy.opened('d', 'd', 1_000)).toEqual([])
+    needed = false
+    expect(policy.tick(1_999)).toEqual([])
+    expect(policy.tick(2_000).map(({ kind }) => kind)).toEqual(['goaway', 'goaway', 'goaway', 'goaway'])
+  })
+
   it('keeps idle connections for ever when told to', () => {
     const policy = new PoolPolicy({ ...init, idleTimeoutMs: 0 })
     policy.opened('c', 'peer', 0)

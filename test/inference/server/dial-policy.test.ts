@@ -39,11 +39,22 @@ describe('dialling for a client', () => {
   it('nobody but the peer that was named is dialled for it', () => {
     const targets = policy(['/ip4/127.0.0.1/tcp/1']).targets(peer, [
       `/ip4/127.0.0.1/tcp/1/p2p/${other}`,
-      `/ip4/127.0.0.1/tcp/2/p2p/${other}/p2p-circuit`,
+      `/ip4/127.0.0.1/tcp/2/p2p/${other}/p2p-circuit/p2p/${other}`,
       'nonsense',
       `/ip4/127.0.0.1/tcp/3/p2p/${peer}`
     ])
     expect(targets).toEqual([`/ip4/127.0.0.1/tcp/3/p2p/${peer}`])
+  })
+
+  it('relays are dialled where their own addresses would be', () => {
+    const through = named.map(address => `${address}/p2p/${other}/p2p-circuit`)
+    const whole = through.map(address => `${address}/p2p/${peer}`)
+    const [open, closed] = [policy(['/ip4/10.0.0.9/tcp/1']), policy(['/ip4/1.1.1.1/tcp/1'])]
+    expect(through.flatMap(address => open.targets(peer, [address]))).toEqual(whole)
+    expect(through.flatMap(address => closed.targets(peer, [address]))).toEqual([whole[3], whole[7]])
+    // A node that is reached through a public relay is a public one.
+    const relayed = policy([`/ip4/1.1.1.1/tcp/1/p2p/${other}/p2p-circuit/p2p/${peer}`])
+    expect(through.flatMap(address => relayed.targets(peer, [address]))).toEqual([whole[3], whole[7]])
   })
 
   it('looks at eight addresses of a peer', () => {

@@ -86,6 +86,8 @@ export class MemoryNetworks {
     return {
       peerId,
       counters: {} as Network['counters'],
+      reachability: 'unknown',
+      relaying: () => ({ places: 0, connections: 0, relays: 0 }),
       addresses: () => [`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`],
       handle(protocol, handler) {
         handlers.set(protocol, handler)

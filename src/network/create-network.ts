@@ -1,0 +1,82 @@
+import { silentLogger, systemClock } from '../base/index.ts'
+import { AccessList } from './access-list.ts'
+import { carriesRelayed } from './circuit.ts'
+import {
+  CONNECTION_IDLE_TIMEOUT_MS,
+  DIAL_LIMIT,
+  KEEP_ALIVE_MS,
+  MAX_CONNECTIONS,
+  MAX_DIALS,
+  TCP_KEEP_ALIVE_MS
+} from './constants.ts'
+import { createCounters } from './counters.ts'
+import { ListenError } from './errors.ts'
+import { Gatekeeper } from './gatekeeper.ts'
+import { createNode } from './libp2p-node.ts'
+import { Libp2pNetwork } from './libp2p-network.ts'
+import { freeListenAddresses } from './listen.ts'
+import type { Network, NetworkInit } from './network.ts'
+import { parseRelayAddress, withPeerId } from './peer-address.ts'
+import { ConnectionPool } from './pool.ts'
+import { RelayReservations } from './relay-reservations.ts'
+
+/**
+ * Starts the network. Where relays are given, it resolves when each has answered, or could not be reached.
+ *
+ * @throws UsageError for addresses that make no sense, ListenError when nothing can be listened on
+ */
+export async function createNetwork(init: NetworkInit): Promise<Network> {
+  const logger = init.logger ?? silentLogger
+  const clock = init.clock ?? systemClock
+  const wanted = init.listen ?? []
+  const announce = (init.announce ?? []).map(address => withPeerId(address, init.identity.peerId))
+  const relays = (init.relays ?? []).map(parseRelayAddress)
+  const access = new AccessList(init.access)
+  const listen = await freeListenAddresses(wanted)
+  const counters = createCounters()
+  const gatekeeper = new Gatekeeper({ access, clock, counters }, { dialLimit: init.limits?.dials ?? DIAL_LIMIT })
+  const limits = { maxConnections: init.maxConnections ?? MAX_CONNECTIONS, maxDials: init.maxDials ?? MAX_DIALS }
+  const node = await createNode({
+    ...limits,
+    identity: init.identity,
+    listen,
+    gater: gatekeeper,
+    swarmKey: init.swarmKey,
+    keepAliveMs: init.keepAliveMs ?? KEEP_ALIVE_MS,
+    tcpKeepAliveMs: init.tcpKeepAliveMs ?? TCP_KEEP_ALIVE_MS,
+    isRelay: peer => {
+      const asked = relays.some(({ peerId }) => peerId === peer)
+      if (!asked) counters.refusedByRelay++
+      return asked
+    },
+    relaying: init.relaying,
+    holePunching: init.holePunching ?? false,
+    upnp: init.upnp ?? false
+  })
+  const pool = new ConnectionPool(
+    { libp2p: node.libp2p, clock, logger, counters },
+    {
+      ...limits,
+      idleTimeoutMs: init.connectionIdleTimeoutMs ?? CONNECTION_IDLE_TIMEOUT_MS,
+      isNeeded: connection => node.relayed?.has(connection.remotePeer) === true || carriesRelayed(connection)
+    }
+  )
+  gatekeeper.isFull = () => pool.full
+  const reservations = new RelayReservations(
+    { store: node.circuit.reservationStore, pool, clock, logger },
+    { relays }
+  )
+  const network = new Libp2pNetwork(
+    { node, pool, reservations, counters, clock, logger },
+    { announce, limits: init.limits ?? {} }
+  )
+  await network.start().catch(async (cause: unknown) => {
+    await network.close()
+    throw new ListenError(listen.join(', '), cause instanceof Error ? cause.message : String(cause), { cause })
+  })
+  for (const [i, address] of listen.entries()) {
+    if (address !== wanted[i])
+      logger.warn({ wanted: wanted[i], listening: address }, 'port taken, listening on the next')
+  }
+  return network
+}

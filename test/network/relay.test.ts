@@ -1,0 +1,165 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createIdentity, type Network, type NetworkInit } from '../../src/network/index.ts'
+import { throughRelay } from '../../src/network/peer-address.ts'
+import { Cluster, echo, ended, read, until } from './cluster.ts'
+
+const cluster = new Cluster()
+afterEach(() => cluster.close())
+
+const addressOf = (network: Network): string => network.addresses()[0] ?? ''
+const hidden = (relay: Network, init: Partial<NetworkInit> = {}): Promise<Network> =>
+  cluster.client({ relays: [addressOf(relay)], ...init })
+
+async function says(from: Network, target: string | readonly string[], bytes = 100_000): Promise<void> {
+  const stream = await from.openStream(target, '/test/echo')
+  const sent = new Uint8Array(bytes).fill(7)
+  const back = read(stream, bytes)
+  stream.send([sent])
+  expect(Buffer.compare(await back, sent)).toBe(0)
+  const end = ended(stream)
+  await stream.close()
+  expect(await end).toBeUndefined()
+}
+
+describe('a node that listens nowhere, behind a relay', () => {
+  it('is reached through it, and says so', async () => {
+    const relay = await cluster.server({ relaying: {} })
+    const server = await hidden(relay)
+    await server.handle('/test/echo', echo)
+    expect(server.addresses()).toEqual([throughRelay(addressOf(relay), server.peerId)])
+    expect([server.reachability, relay.reachability]).toEqual(['relay', 'unknown'])
+    expect(server.relaying().relays).toBe(1)
+
+    const client = await cluster.client()
+    await says(client, server.addresses())
+    expect(relay.relaying()).toMatchObject({ places: 1, connections: 1 })
+    expect(client.counters).toMatchObject({ dialsRelayed: 1, connectionsOpen: 2 })
+    expect(await client.ping(server.peerId)).toBeGreaterThan(0)
+  })
+
+  it('reaches another one behind another relay', async () => {
+    const [first, second] = [await cluster.server({ relaying: {} }), await cluster.server({ relaying: {} })]
+    const [server, next] = [await hidden(first), await hidden(second)]
+    await next.handle('/test/echo', echo)
+    await says(server, next.addresses())
+  })
+
+  it('is dialled directly where that is possible, and through the relay where it is not', async () => {
+    const relay = await cluster.server({ relaying: {} })
+    const server = await cluster.server({ relays: [addressOf(relay)] })
+    await server.handle('/test/echo', echo)
+    const [direct = '', relayed = ''] = server.addresses()
+    expect(relayed).toContain('/p2p-circuit/')
+    const [near, far] = [await cluster.client(), await cluster.client()]
+    await says(near, [relayed, direct])
+    expect(near.counters).toMatchObject({ dialsRelayed: 0, connectionsOpened: 1 })
+    await says(far, [`/ip4/127.0.0.1/tcp/1/p2p/${server.peerId}`, relayed])
+    expect(far.counters.dialsRelayed).toBe(1)
+  })
+
+  it('is not found behind a relay that holds no place for it, or is none', async () => {
+    const [relay, none] = [await cluster.server({ relaying: {} }), await cluster.server()]
+    const client = await cluster.client()
+    const { peerId } = await createIdentity()
+    for (const through of [addressOf(relay), addressOf(none), `/ip4/127.0.0.1/tcp/1/p2p/${relay.peerId}`]) {
+      const dial = client.connect(throughRelay(through, peerId), { timeoutMs: 3_000 })
+      await expect(dial).rejects.toMatchObject({ code: 'PEER_UNREACHABLE', reason: 'relay', retryable: true })
+    }
+  })
+
+  it('asks again for a place that it lost', async () => {
+    const identity = await createIdentity()
+    const relay = await cluster.server({ identity, relaying: {} })
+    const address = addressOf(relay)
+    const server = await hidden(relay)
+    await server.handle('/test/echo', echo)
+    await relay.close()
+    await until(() => server.relaying().relays === 0)
+    expect([server.addresses(), server.reachability]).toEqual([[], 'unknown'])
+    const [, listen = ''] = /^(.*)\/p2p\//.exec(address) ?? []
+    await cluster.server({ identity, relaying: {}, listen: [listen] })
+    await until(() => server.relaying().relays === 1)
+    await says(await cluster.client(), server.addresses())
+  })
+
+  it('keeps its place, and what goes through it, however long nothing else uses those connections', async () => {
+    const idle = { connectionIdleTimeoutMs: 200 }
+    const relay = await cluster.server({ relaying: {}, ...idle })
+    const server = await hidden(relay, idle)
+    const client = await cluster.client(idle)
+    await server.handle('/test/echo', echo)
+    const stream = await client.openStream(server.addresses(), '/test/echo')
+    // A connection without a lease comes and goes meanwhile, several times.
+    const bystander = await cluster.client(idle)
+    for (let i = 1; i <= 3; i++) {
+      await bystander.connect(relay.addresses())
+      await until(() => bystander.counters.connectionsIdleClosed + relay.counters.connectionsIdleClosed >= i)
+    }
+    const back = read(stream, 3)
+    stream.send([Buffer.from('abc')])
+    expect((await back).toString()).toBe('abc')
+    await stream.close()
+    // Unused, the relayed connection goes, then the client's to the relay; the server's stays.
+    await until(() => client.counters.connectionsOpen === 0 && relay.counters.connectionsOpen === 1)
+    expect(server.relaying().relays).toBe(1)
+    await says(client, server.addresses())
+  })
+})
+
+describe('a relay', () => {
+  it('has so many places, and no more', async () => {
+    const relay = await cluster.server({ relaying: { places: 1 } })
+    await hidden(relay)
+    const second = await hidden(relay)
+    expect([second.relaying().relays, second.addresses()]).toEqual([0, []])
+  })
+
+  it('ends a relayed connection that took its bytes', async () => {
+    const relay = await cluster.server({ relaying: { bytes: 200_000 } })
+    const server = await hidden(relay)
+    await server.handle('/test/echo', echo)
+    const client = await cluster.client()
+    await says(client, server.addresses(), 10_000)
+    const stream = await client.openStream(server.addresses(), '/test/echo')
+    const lost = ended(stream)
+    stream.send([new Uint8Array(300_000)])
+    expect(await lost).toMatchObject({ code: 'CONNECTION_LOST' })
+    await says(client, server.addresses(), 10_000)
+  })
+
+  it('is not taken up on an offer that nobody asked for', async () => {
+    const liar = await cluster.server({ relaying: {} })
+    const victim = await cluster.server()
+    const friend = await cluster.client()
+    await victim.connect(liar.addresses())
+    await friend.connect(liar.addresses())
+    // What a relay says to a node that has a place: somebody wants to connect to you.
+    await expect(liar.openStream(victim.peerId, '/libp2p/circuit/relay/0.2.0/stop').then(ended)).resolves.toBeDefined()
+    expect(victim.counters.refusedByRelay).toBe(1)
+    expect(victim.relaying().relays).toBe(0)
+  })
+})
+
+describe('access lists', () => {
+  it('by peer id hold for those who come through a relay', async () => {
+    const relay = await cluster.server({ relaying: {} })
+    const identity = await createIdentity()
+    const server = await hidden(relay, { access: { deny: [identity.peerId] } })
+    await server.handle('/test/echo', echo)
+    const denied = await cluster.client({ identity })
+    await expect(denied.connect(server.addresses(), { timeoutMs: 3_000 })).rejects.toMatchObject({
+      code: 'PEER_UNREACHABLE'
+    })
+    expect(server.counters.refusedByPeer).toBe(1)
+    await says(await cluster.client(), server.addresses())
+  })
+
+  it('and a swarm key holds through a relay, too', async () => {
+    const key = (digit: string): Uint8Array => Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${digit.repeat(64)}`)
+    const swarmKey = key('a')
+    const relay = await cluster.server({ swarmKey, relaying: {} })
+    const server = await hidden(relay, { swarmKey })
+    await server.handle('/test/echo', echo)
+    await says(await cluster.client({ swarmKey }), server.addresses())
+  })
+})
