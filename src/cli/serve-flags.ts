@@ -4,27 +4,21 @@ import { UsageError } from '../base/index.ts'
 import type { ServeOptions } from '../node/index.ts'
 import { parseBlocks } from './block-range.ts'
 import { choice, parseDevice, parseWeights } from './choices.ts'
-import { type FlagValues, list, present, toggle, value } from './flags.ts'
+import { type FlagValues, present, toggle, value } from './flags.ts'
 import { parseAdmin } from './host-port.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
-import { parseMultiaddr } from './multiaddr.ts'
+import { networkFlags, networkOptions } from './network-flags.ts'
 import { parseCount, parseDuration, parseSize } from './quantities.ts'
 import { runtimeFlags, runtimeOptions } from './runtime-flags.ts'
-import { parsePath, swarmFlags, swarmOptions } from './swarm-flags.ts'
+import { parsePath } from './swarm-flags.ts'
 
 const defaultDrainMs = 30_000
 
 export const serveFlags = {
   blocks: value('A-B', 'blocks to serve, half open: 0-4 is blocks 0 to 3; or all', parseBlocks),
   model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare'),
-  listen: list('MULTIADDR', 'where to listen', parseMultiaddr, '/ip4/0.0.0.0/tcp/31226, /ip6/::/tcp/31226'),
-  announce: list('MULTIADDR', 'what others are told to dial', parseMultiaddr, 'where it listens'),
-  allow: list('PEER|RANGE', 'only these peer ids or address ranges may connect', text => text, 'everybody'),
-  deny: list('PEER|RANGE', 'peer ids or address ranges that may not connect', text => text, 'nobody'),
-  maxConnections: value('N', 'connections at once', parseCount(1), '512'),
-  ...swarmFlags,
+  ...networkFlags,
   dataDir: value('DIR', 'where the identity and caches are kept', parsePath, '~/.andthen'),
-  identity: value('FILE', 'private key of this node', parsePath, '<data-dir>/identity-PORT.key'),
   device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
   weights: value('TYPE', 'auto, f32, bf16, f16, int8 or int4', parseWeights, 'auto, which never quantizes'),
   ...runtimeFlags,
@@ -51,14 +45,12 @@ export const serveFlags = {
 
 export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions & { readonly dryRun: boolean } {
   if (given.blocks === undefined) throw new UsageError('--blocks is missing: give a range such as 0-4, or all')
-  const { listen, identity, allow, deny, maxConnections } = given
   const { threads, maxLength, slots, memory, parkMemory, parkDir, parkSize } = given
   const { batching, queueDelay: queueDelayMs, idleTimeout: idleTimeoutMs, grace: graceMs } = given
   const { backlog, backlogTimeout: backlogTimeoutMs, hooks, adminTokenFile } = given
   return {
     model: given.model ?? defaultModel,
     blocks: given.blocks,
-    announce: given.announce ?? [],
     dataDir: given.dataDir ?? join(homedir(), '.andthen'),
     device: given.device ?? 'auto',
     weights: given.weights ?? 'auto',
@@ -66,9 +58,8 @@ export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions
     admin: given.admin ?? { host: '127.0.0.1', port: 0 },
     drainTimeoutMs: given.drainTimeout ?? defaultDrainMs,
     dryRun: given.dryRun ?? false,
-    ...swarmOptions(given),
+    ...networkOptions(given),
     ...runtimeOptions(given),
-    ...present({ listen, identity, allow, deny, maxConnections }),
     ...present({ threads, maxLength, slots, memory, parkMemory, parkDir, parkSize }),
     ...present({ batching, queueDelayMs, idleTimeoutMs, graceMs, backlog, backlogTimeoutMs, hooks, adminTokenFile })
   }

@@ -1,5 +1,11 @@
 import type { ReadyInfo } from '../node/index.ts'
 
+const reachable: Record<ReadyInfo['reachable'], string> = {
+  direct: 'directly',
+  relay: 'through a relay',
+  unknown: 'unknown until somebody comes from outside'
+}
+
 /**
  * What a person wants to know of a node that serves, and the line that uses it.
  * @param generate what calls `generate` for this model
@@ -12,6 +18,7 @@ export function readyForPeople(info: ReadyInfo, generate: string, strong: (text:
     ['device', `${info.device}, ${info.threads} threads: ${info.deviceReason}`],
     ['memory', `${bytes(info.memoryBytes.weights)} weights, ${bytes(info.memoryBytes.kv)} KV cache`],
     ['sessions', `${info.maxSessions} of up to ${info.maxLength} tokens`],
+    ['reachable', reachable[info.reachable]],
     ['admin', info.admin ?? 'off'],
     ...info.addresses.map((address, i) => [i === 0 ? 'addresses' : '', address] as const)
   ]

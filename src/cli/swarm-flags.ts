@@ -12,12 +12,16 @@ export const swarmFlags = {
     'how long a connection that nothing uses stays open; 0 is for ever',
     parseDuration,
     '30s'
-  )
+  ),
+  keepAlive: value('DURATION', 'how often connections are pinged, and ended without an answer; 0 is never', parseDuration, '15s'),
+  tcpKeepAlive: value('DURATION', 'silence after which TCP probes the other end; 0 is never', parseDuration, '1m'),
+  holePunching: toggle('make relayed connections direct where possible (libp2p DCUtR; untried)')
 }
 
 export function swarmOptions(given: FlagValues<typeof swarmFlags>): SwarmOptions {
   const { swarmKey, forcePrivate, connectionIdleTimeout: connectionIdleTimeoutMs } = given
-  return present({ swarmKey, forcePrivate, connectionIdleTimeoutMs })
+  const { keepAlive: keepAliveMs, tcpKeepAlive: tcpKeepAliveMs, holePunching } = given
+  return present({ swarmKey, forcePrivate, connectionIdleTimeoutMs, keepAliveMs, tcpKeepAliveMs, holePunching })
 }
 
 /** A path, told from here; later the process may be elsewhere. */

@@ -21,6 +21,7 @@ export type RequestErrorCode =
   | 'ROUTE'
   | 'ROUTE_FAILED'
   | 'QUOTA'
+  | 'RATE_LIMITED'
 
 /** A request that this server does not serve; the client is told, the session may go on. */
 export class RequestError extends AndthenError {

@@ -1,3 +1,5 @@
+import type { UnreachableReason } from './errors.ts'
+
 /**
  * What the network has done since it started, as plain numbers that a metrics page reads whenever it likes. Those named
  * `...Open` are gauges, all others only grow.
@@ -10,9 +12,8 @@ export interface NetworkCounters {
   /** Connections that ended otherwise: the peer closed, the link died, the network closed. */
   connectionsEnded: number
   dialsStarted: number
-  dialsFailed: number
-  /** Dials that were not begun: too many, or too many connections. */
-  dialsRefused: number
+  /** Dials that failed, by reason; those for `too-many` were not begun. */
+  dialsFailed: Record<UnreachableReason, number>
   /** Dials through a relay that succeeded. */
   dialsRelayed: number
   streamsOpen: number
@@ -27,7 +28,8 @@ export interface NetworkCounters {
   /** Connections through a relay that this node did not ask for a place. */
   refusedByRelay: number
   /** Streams ended because the peer opened too many, or sent too much. */
-  streamsLimited: number
+  streamsOverCount: number
+  streamsOverBytes: number
   bytesReceived: number
   bytesSent: number
 }
@@ -39,8 +41,18 @@ export function createCounters(): NetworkCounters {
     connectionsIdleClosed: 0,
     connectionsEnded: 0,
     dialsStarted: 0,
-    dialsFailed: 0,
-    dialsRefused: 0,
+    dialsFailed: {
+      refused: 0,
+      timeout: 0,
+      'no-address': 0,
+      'wrong-peer': 0,
+      denied: 0,
+      self: 0,
+      relay: 0,
+      closed: 0,
+      'too-many': 0,
+      failed: 0
+    },
     dialsRelayed: 0,
     streamsOpen: 0,
     streamsOpened: 0,
@@ -50,7 +62,8 @@ export function createCounters(): NetworkCounters {
     refusedByRate: 0,
     refusedFull: 0,
     refusedByRelay: 0,
-    streamsLimited: 0,
+    streamsOverCount: 0,
+    streamsOverBytes: 0,
     bytesReceived: 0,
     bytesSent: 0
   }

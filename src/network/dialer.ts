@@ -5,6 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
 import { PeerUnreachableError, ProtocolNotSupportedError } from './errors.ts'
+import { dialError } from './libp2p-errors.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
 import { relayOf } from './peer-address.ts'
 
@@ -45,14 +46,15 @@ export class Dialer {
     }
     const { counters, isFull } = this.#components
     if (this.#dials.size >= this.#maxDials || isFull()) {
-      counters.dialsRefused++
+      counters.dialsFailed['too-many']++
       return Promise.reject(new PeerUnreachableError(peer, addresses, 'too-many'))
     }
     counters.dialsStarted++
     const result = this.#dial(peer, addresses, limitMs)
       .catch((error: unknown) => {
-        counters.dialsFailed++
-        throw error
+        const failure = dialError(peer, addresses, error)
+        if (failure instanceof PeerUnreachableError) counters.dialsFailed[failure.reason]++
+        throw failure
       })
       .finally(() => this.#dials.delete(peer))
     this.#dials.set(peer, { addresses, result })

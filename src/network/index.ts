@@ -36,6 +36,7 @@ export {
   relayOf,
   scopeOf
 } from './peer-address.ts'
+export type { RelayingInit } from './libp2p-node.ts'
 export type { PeerStream } from './peer-stream.ts'
 export type { PeerTarget } from './peer-target.ts'
 export { verifySignature } from './signature.ts'

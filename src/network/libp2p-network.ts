@@ -231,7 +231,9 @@ export class Libp2pNetwork implements Network {
   }
 
   #overLimit(peer: string, what: 'streams' | 'bytes', waitMs: number): RateLimitedError {
-    this.#components.counters.streamsLimited++
+    const { counters } = this.#components
+    if (what === 'streams') counters.streamsOverCount++
+    else counters.streamsOverBytes++
     return new RateLimitedError(peer, what, waitMs)
   }
 }

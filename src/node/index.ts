@@ -2,4 +2,4 @@ export { connect, type ConnectOptions, type Connection, type GenerateOptions } f
 export { BlocksError, HooksError, MemoryError } from './errors.ts'
 export { planServe, type ServePlan } from './plan.ts'
 export { serve, type ServerNode } from './serve.ts'
-export type { ReadyInfo, ServeOptions, SwarmOptions } from './serve-options.ts'
+export type { ReadyInfo, ServeOptions, ServePeerLimits, SwarmOptions } from './serve-options.ts'

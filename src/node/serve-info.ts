@@ -35,7 +35,7 @@ export function readyInfo(sources: InfoSources, admin: string | null): ReadyInfo
     maxSessions: plan.maxSessions,
     slots: plan.slots,
     memoryBytes: { weights: memoryBytes.weights, kv: memoryBytes.kv },
-    reachable: 'unknown',
+    reachable: network.reachability,
     admin,
     pid: process.pid,
     version,

@@ -48,6 +48,7 @@ function sessionRows({ server, ledger }: MetricSources): Row[] {
     ['sessions', 'Sessions by state', of(s => Object.entries(s.sessions)), 'state'],
     ['sessions_opened_total', 'Sessions that were given a row', () => ledger.sessions],
     ['sessions_refused_total', 'Sessions refused: draining, no place in the backlog, too large', of(s => s.refused)],
+    ['sessions_over_limit_total', 'Sessions refused: their client has as many as one may', () => ledger.sessionsOverLimit],
     ['sessions_ended_total', 'Sessions ended, by reason', of(s => Object.entries(s.ended)), 'reason'],
     ['sessions_parked_total', 'Times that a session gave up its row', of(s => s.parkings)],
     ['sessions_unparked_total', 'Times that a parked session got a row back', of(s => s.unparkings)],
@@ -65,16 +66,22 @@ function sessionRows({ server, ledger }: MetricSources): Row[] {
   ]
 }
 
-function networkRows({ counters: c }: Network): Row[] {
+function networkRows(network: Network): Row[] {
+  const { counters: c } = network
   const refusals = (): [string, number][] => [
     ['address', c.refusedByAddress],
     ['peer', c.refusedByPeer],
     ['rate', c.refusedByRate],
-    ['full', c.refusedFull]
+    ['full', c.refusedFull],
+    ['relay', c.refusedByRelay]
   ]
   const closures = (): [string, number][] => [
     ['idle', c.connectionsIdleClosed],
     ['other', c.connectionsEnded]
+  ]
+  const overLimit = (): [string, number][] => [
+    ['streams', c.streamsOverCount],
+    ['bytes', c.streamsOverBytes]
   ]
   return [
     ['connections', 'Connections that are open', () => c.connectionsOpen],
@@ -82,11 +89,15 @@ function networkRows({ counters: c }: Network): Row[] {
     ['connections_closed_total', 'Connections closed: as idle, or otherwise', closures, 'reason'],
     ['connections_refused_total', 'Connections of others that were refused, by reason', refusals, 'reason'],
     ['dials_total', 'Connections that this node tried to open', () => c.dialsStarted],
-    ['dials_failed_total', 'Of them, those that failed', () => c.dialsFailed],
+    ['dials_failed_total', 'Of them, those that failed', () => Object.entries(c.dialsFailed), 'reason'],
+    ['dials_relayed_total', 'Of them, those that succeeded through a relay', () => c.dialsRelayed],
+    ['relays', 'Relays that this node is reached through', () => network.relaying().relays],
+    ['relay_places', 'Nodes that may be reached through this one', () => network.relaying().places],
+    ['relay_connections', 'Connections that go through this node', () => network.relaying().connections],
     ['streams', 'Streams that are open', () => c.streamsOpen],
     ['streams_opened_total', 'Streams opened, both ways', () => c.streamsOpened],
     ['streams_failed_total', 'Streams that broke or were aborted', () => c.streamsFailed],
-    ['streams_limited_total', 'Streams ended because a peer was over its limit', () => c.streamsLimited],
+    ['streams_limited_total', 'Streams ended because a peer was over its limit', overLimit, 'reason'],
     ['received_bytes_total', 'Bytes received in streams', () => c.bytesReceived],
     ['sent_bytes_total', 'Bytes sent in streams', () => c.bytesSent]
   ]

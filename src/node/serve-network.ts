@@ -5,10 +5,12 @@ import {
   freeListenAddresses,
   type Identity,
   type Network,
-  presentListenAddresses
+  type PeerLimits,
+  presentListenAddresses,
+  type RateLimit
 } from '../network/index.ts'
 import { nodeIdentity } from './identity.ts'
-import type { ServeNetworkOptions, ServeOptions } from './serve-options.ts'
+import type { ServeNetworkOptions, ServeOptions, ServePeerLimits } from './serve-options.ts'
 import { swarmInit } from './swarm.ts'
 
 const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226']
@@ -36,10 +38,31 @@ export async function startNetwork(
     listen,
     announce: options.announce ?? [],
     access: { allow: options.allow ?? [], deny: options.deny ?? [] },
+    limits: peerLimits(options.peerLimits),
+    relays: options.relays ?? [],
+    relaying: options.relaying,
+    upnp: options.upnp ?? false,
     ...(options.maxConnections !== undefined && { maxConnections: options.maxConnections }),
+    ...(options.maxDials !== undefined && { maxDials: options.maxDials }),
     logger
   })
   return { network, identity }
+}
+
+/** Who was quiet may ask for ten seconds' worth at once, and for a stream's window of bytes at the least. */
+const BURST_SECONDS = 10
+const LEAST_BURST_BYTES = 16 * 1024 * 1024
+
+function peerLimits({ dials, requests, bytes }: ServePeerLimits = {}): PeerLimits {
+  const rate = (perSecond: number, least = 1): RateLimit => ({
+    perSecond,
+    burst: Math.max(least, perSecond * BURST_SECONDS)
+  })
+  return {
+    ...(dials !== undefined && { dials: rate(dials) }),
+    ...(requests !== undefined && { streams: rate(requests) }),
+    ...(bytes !== undefined && { bytes: rate(bytes, LEAST_BURST_BYTES) })
+  }
 }
 
 /** Whether clients get in by their peer id only: then all of them are known to the operator. */

@@ -1,4 +1,5 @@
 import type { Logger } from '../base/index.ts'
+import type { Reachability, RelayingInit } from '../network/index.ts'
 import type { CudaOptions, DeviceWish } from '../runtime/index.ts'
 import type { SessionHooks } from '../session/index.ts'
 
@@ -55,13 +56,35 @@ export interface ServeNetworkOptions extends SwarmOptions {
   readonly identity?: string
   /** Connections at once, both ways. @default 512 */
   readonly maxConnections?: number
+  /** Dials at once. @default 64 */
+  readonly maxDials?: number
+  /** What one client may ask of this node. */
+  readonly peerLimits?: ServePeerLimits
+  /** Relays to be reached through as well, where nobody can dial this node. @default [] */
+  readonly relays?: readonly string[]
+  /** Relay for other nodes, within these bounds. @default it does not */
+  readonly relaying?: RelayingInit
+  /** Ask the router to forward the port, by UPnP. @default false */
+  readonly upnp?: boolean
   /** Peer ids and address ranges: only these may connect. Peers allowed by id may claim a priority. @default everybody */
   readonly allow?: readonly string[]
   /** Peer ids and address ranges that may not connect. @default nobody */
   readonly deny?: readonly string[]
 }
 
-/** Which swarm a node or client belongs to, and how long it keeps connections. */
+/** Bounds for one peer; beyond them it is told so, where its protocol has words for that, and else hung up on. */
+export interface ServePeerLimits {
+  /** Connections a second from one host. @default 20, and 512 at once */
+  readonly dials?: number
+  /** Requests a second: sessions opened or resumed, questions, pings. @default 100, and 1024 at once */
+  readonly requests?: number
+  /** Sessions at a time. @default as many as there may be */
+  readonly sessions?: number
+  /** Bytes a second. @default not limited */
+  readonly bytes?: number
+}
+
+/** Which swarm a node or client belongs to, and how it keeps connections. */
 export interface SwarmOptions {
   /** File with the key of a private swarm, in go-libp2p's format. @default a public swarm */
   readonly swarmKey?: string
@@ -69,6 +92,12 @@ export interface SwarmOptions {
   readonly forcePrivate?: boolean
   /** How long a connection that nothing uses stays open, ms; 0 is for ever. @default 30 s */
   readonly connectionIdleTimeoutMs?: number
+  /** How often a connection is pinged, and ended without an answer, ms; 0 is never. @default 15 s */
+  readonly keepAliveMs?: number
+  /** After how long without a byte TCP probes the other end, ms; 0 is never. @default 1 min */
+  readonly tcpKeepAliveMs?: number
+  /** Turn connections through relays into direct ones where possible. @default false */
+  readonly holePunching?: boolean
 }
 
 /** How sessions share a node. */
@@ -113,7 +142,8 @@ export interface ReadyInfo {
   /** Sessions that have a row of the KV cache at a time; the others are parked. */
   readonly slots: number
   readonly memoryBytes: { readonly weights: number; readonly kv: number }
-  readonly reachable: 'unknown'
+  /** Whether others reach this node: `direct` where some did, `relay` where only through one, as far as seen. */
+  readonly reachable: Reachability
   readonly admin: string | null
   readonly pid: number
   readonly version: string

@@ -106,7 +106,8 @@ async function answer(
     {
       ...tableInit(options, plan),
       kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }, plan.weights),
-      trustPriorities: knowsItsClients(options)
+      trustPriorities: knowsItsClients(options),
+      ...(options.peerLimits?.sessions !== undefined && { maxSessionsPerOwner: options.peerLimits.sessions })
     }
   )
   taken.push(() => server.close())

@@ -9,12 +9,16 @@ import type { SwarmOptions } from './serve-options.ts'
  */
 export async function swarmInit(
   options: SwarmOptions
-): Promise<Pick<NetworkInit, 'swarmKey' | 'connectionIdleTimeoutMs'>> {
-  const { swarmKey, forcePrivate = false, connectionIdleTimeoutMs } = options
+): Promise<Partial<NetworkInit>> {
+  const { swarmKey, forcePrivate = false } = options
+  const { connectionIdleTimeoutMs, keepAliveMs, tcpKeepAliveMs, holePunching } = options
   if (forcePrivate && swarmKey === undefined)
     throw new UsageError('only a private swarm may be joined (ANDTHEN_FORCE_PRIVATE): give its key with --swarm-key')
   return {
     ...(swarmKey !== undefined && { swarmKey: await loadSwarmKey(swarmKey) }),
-    ...(connectionIdleTimeoutMs !== undefined && { connectionIdleTimeoutMs })
+    ...(connectionIdleTimeoutMs !== undefined && { connectionIdleTimeoutMs }),
+    ...(keepAliveMs !== undefined && { keepAliveMs }),
+    ...(tcpKeepAliveMs !== undefined && { tcpKeepAliveMs }),
+    ...(holePunching !== undefined && { holePunching })
   }
 }

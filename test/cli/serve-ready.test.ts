@@ -42,6 +42,14 @@ describe('what people see of a node that serves', () => {
     expect(shown({ blocks: [0, 12] })).toContain(`RUN --peers ${address} --prompt`)
   })
 
+  it.each([
+    ['direct', 'directly'],
+    ['relay', 'through a relay'],
+    ['unknown', 'unknown']
+  ] as const)('says how it is reached: %s', (how, words) => {
+    expect(shown({ reachable: how })).toMatch(new RegExp(`reachable +${words}`))
+  })
+
   it('says that the admin server is off', () => expect(shown({ admin: null })).toMatch(/admin +off/))
 })
 

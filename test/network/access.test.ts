@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createIdentity, type NetworkInit } from '../../src/network/index.ts'
+import { createIdentity, type NetworkInit, type PeerStream, type RateLimitedError } from '../../src/network/index.ts'
 import { AccessList } from '../../src/network/access-list.ts'
-import { Cluster, echo, ended } from './cluster.ts'
+import { Cluster, echo, ended, until } from './cluster.ts'
 
 const cluster = new Cluster()
 afterEach(() => cluster.close())
@@ -53,6 +53,25 @@ describe('a network', () => {
       const dial = outsider.connect(server.addresses(), { timeoutMs: 500 })
       await expect(dial).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
     }
+  })
+
+  it('says to a peer why its streams end, where their protocol has words for it', async () => {
+    const server = await cluster.server({ limits: { streams: { perSecond: 0.001, burst: 1 }, bytes: { perSecond: 1, burst: 9 } } })
+    const client = await cluster.client()
+    const onOverLimit = (stream: PeerStream, { details }: RateLimitedError): void =>
+      void stream.send([Buffer.from(String(details['what']))])
+    await server.handle('/test/words', () => undefined, { onOverLimit })
+    const heard = (stream: PeerStream): Promise<string> =>
+      new Promise(resolve => {
+        stream.onData = chunk => resolve(Buffer.from(chunk).toString())
+      })
+    const first = await client.openStream(server.addresses(), '/test/words')
+    const second = await client.openStream(server.addresses(), '/test/words')
+    expect(await heard(second)).toBe('streams')
+    first.send([new Uint8Array(10)])
+    expect(await heard(first)).toBe('bytes')
+    await until(() => server.counters.streamsOpen === 0)
+    expect(server.counters).toMatchObject({ streamsOverCount: 1, streamsOverBytes: 1 })
   })
 
   it('ends the streams of a peer that sends too much', async () => {

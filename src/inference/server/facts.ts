@@ -47,6 +47,8 @@ export interface Ledger {
   tokens: number
   /** Sessions granted. */
   sessions: number
+  /** Sessions refused because their client has as many as one may. */
+  sessionsOverLimit: number
   /** Different clients, by peer id; with more than are remembered, at least so many. */
   readonly clients: Set<string>
   /** Bytes of hidden states sent, to clients and pushed on. */
@@ -61,6 +63,7 @@ export function createLedger(): Ledger {
   return {
     tokens: 0,
     sessions: 0,
+    sessionsOverLimit: 0,
     clients: new Set(),
     bytesOut: 0,
     mismatches: 0,

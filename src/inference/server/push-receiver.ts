@@ -21,6 +21,8 @@ import { checkPush, type RejectedReason } from './upstream-check.ts'
 
 /** Attaches that came before their session's owner named the upstream; a race of two messages, so few and short-lived. */
 const MAX_EARLY_ATTACHES = 16
+/** A stream on which no session is attached is not kept: whoever has something to push opens another one. */
+const UNATTACHED_MS = 30_000
 /** Answers that wait to be read by a sender; one who asks and does not read is not kept. */
 const MAX_QUEUED_BYTES = 64 * 1024
 
@@ -32,6 +34,8 @@ interface Incoming {
   readonly attached: Map<string, PushAttachment>
   /** Keys asked for before their owner named this peer. */
   readonly early: Set<string>
+  /** Not given up while a session is attached. */
+  keep: () => void
   /** Buffers being filled, by the view that the reader fills. */
   readonly filling: Map<Uint8Array, { attachment: PushAttachment; buffer: StatesBuffer }>
 }
@@ -95,12 +99,15 @@ export class PushReceiver {
       writer,
       attached: new Map(),
       early: new Set(),
+      keep: () => undefined,
       filling: new Map()
     }
     this.#streams.add(incoming)
+    this.#expectAttach(incoming)
     stream.onDrain = () => writer.drained()
     stream.onClose = () => {
       this.#streams.delete(incoming)
+      incoming.keep()
       writer.clear()
       for (const { hosted } of incoming.attached.values()) hosted.onUpstreamGone()
     }
@@ -112,6 +119,15 @@ export class PushReceiver {
         stream.abort(toAndthenError(thrown))
       }
     }
+  }
+
+  #expectAttach(incoming: Incoming): void {
+    const { clock, logger } = this.#components
+    incoming.keep()
+    incoming.keep = clock.after(UNATTACHED_MS, () => {
+      logger.debug({ peer: incoming.peer }, 'a push stream without sessions was closed')
+      void incoming.stream.close()
+    })
   }
 
   #onMessage(incoming: Incoming, message: PushMessage, bytes: number): Uint8Array | null {
@@ -150,6 +166,7 @@ export class PushReceiver {
   /** Begins an attachment: a session has one at a time, on the stream that asked last. */
   #admit(incoming: Incoming, key: string, hosted: HostedSession): void {
     for (const other of this.#streams) this.#detach(other, key)
+    incoming.keep()
     incoming.attached.set(key, new PushAttachment(hosted, { windowBytes: this.#components.limits.creditBytes }))
     this.#grant(incoming, key)
   }
@@ -159,6 +176,7 @@ export class PushReceiver {
     const attachment = incoming.attached.get(key)
     if (attachment === undefined) return
     incoming.attached.delete(key)
+    if (incoming.attached.size === 0) this.#expectAttach(incoming)
     for (const [view, filled] of incoming.filling) {
       if (filled.attachment !== attachment) continue
       incoming.filling.delete(view)

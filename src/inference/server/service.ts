@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Logger, toAndthenError } from '../../base/index.ts'
-import type { Network, PeerStream } from '../../network/index.ts'
+import type { Network, PeerStream, RateLimitedError } from '../../network/index.ts'
 import {
   type EndReason,
   type ParkingLot,
@@ -13,11 +13,14 @@ import {
   INFERENCE_PROTOCOL,
   KEY_BYTES,
   type MessageHandler,
+  MessageWriter,
   type Open,
   type OwnerMessage,
   PUSH_PROTOCOL,
   type Resume,
   type Route,
+  serverFrames,
+  type ServerMessage,
   toHex
 } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
@@ -38,6 +41,8 @@ const FIRST_MESSAGE_MS = 10_000
 /** An id is made in no time, so that a stranger could have any number of them. */
 const CLIENTS_REMEMBERED = 65_536
 const DELEGATE_BYTES = 1024 ** 3
+/** When a client over its limit of sessions may ask again: one of its own has to end first. */
+const OVER_LIMIT_RETRY_MS = 1_000
 
 export interface InferenceServerComponents extends ServerComponents {
   readonly network: Network
@@ -52,6 +57,8 @@ export interface InferenceServerInit extends Omit<SessionTableInit, 'slots'> {
   kvBytesPerToken: number
   /** Bytes of hidden states that this node sends on for one session whose route was left to it. @default 1 GiB */
   delegateBytes?: number
+  /** Sessions that one client may have at a time. @default as many as there may be */
+  maxSessionsPerOwner?: number
   /** Every client that can connect is one of ours, so that what it says of its priority counts. @default false */
   trustPriorities?: boolean
 }
@@ -76,6 +83,7 @@ export class InferenceServer {
   readonly #logger: Logger
   readonly #kvBytesPerToken: number
   readonly #trustPriorities: boolean
+  readonly #maxSessionsPerOwner: number
   readonly #policy: DialPolicy
   readonly #sender: PushSender
   readonly #receiver: PushReceiver
@@ -84,12 +92,14 @@ export class InferenceServer {
 
   constructor(components: InferenceServerComponents, init: InferenceServerInit) {
     const { network, clock, logger, facts, runner } = components
-    const { kvBytesPerToken, delegateBytes = DELEGATE_BYTES, trustPriorities = false, ...tableInit } = init
+    const { kvBytesPerToken, delegateBytes = DELEGATE_BYTES, trustPriorities = false } = init
+    const { maxSessionsPerOwner = Number.POSITIVE_INFINITY, ...tableInit } = init
     this.#components = components
     this.#logger = logger
     this.#kvBytesPerToken = kvBytesPerToken
     this.delegateBytes = delegateBytes
     this.#trustPriorities = trustPriorities
+    this.#maxSessionsPerOwner = maxSessionsPerOwner
     this.#policy = new DialPolicy({
       clock,
       ownAddresses: () => network.addresses(),
@@ -118,7 +128,7 @@ export class InferenceServer {
   /** Begins to answer. */
   async start(): Promise<void> {
     const { network } = this.#components
-    await network.handle(INFERENCE_PROTOCOL, stream => this.#accept(stream))
+    await network.handle(INFERENCE_PROTOCOL, stream => this.#accept(stream), { onOverLimit: sayOverLimit })
     await network.handle(PUSH_PROTOCOL, stream => this.#receiver.accept(stream))
   }
 
@@ -229,6 +239,7 @@ export class InferenceServer {
   #open(open: Open, connection: OwnerConnection): HostedSession {
     const { ledger, facts } = this.#components
     checkOpen(open, facts, this.delegateBytes)
+    this.#checkShare(connection.owner, toHex(open.id))
     const maxLength = open.maxLength === 0 ? facts.maxLength : open.maxLength
     const session = this.table.open({
       owner: connection.owner,
@@ -256,6 +267,17 @@ export class InferenceServer {
       this.#backlog.begin()
     } else void session.started.then(() => this.#granted(session))
     return hosted
+  }
+
+  /** One client may not have more than its share; a session that takes the place of another is none more. */
+  #checkShare(owner: string, id: string): void {
+    const others = [...this.table.sessions].filter(session => session.owner === owner && session.id !== id)
+    if (others.length < this.#maxSessionsPerOwner) return
+    this.#components.ledger.sessionsOverLimit++
+    throw new RequestError('RATE_LIMITED', `this client has ${others.length} sessions open, as many as one may: end one`, {
+      retryable: true,
+      details: { what: 'sessions', retryAfterMs: OVER_LIMIT_RETRY_MS }
+    })
   }
 
   #tellPlace({ session, connection }: HostedSession): void {
@@ -328,4 +350,10 @@ export class InferenceServer {
     this.#logger.info({ session: session.id, owner: session.owner, reason, ...hosted.race.lengths }, 'session ended')
     hosted.end(reason, false)
   }
+}
+
+/** Tells an owner why its stream ends. */
+function sayOverLimit(stream: PeerStream, { code, message, retryable, details }: RateLimitedError): void {
+  const writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: stream })
+  writer.send({ kind: 'error', value: { code, message, retryable, retryAfterMs: Number(details['retryAfterMs']) } })
 }

@@ -335,3 +335,21 @@ describe('two servers', () => {
     expect(nodes[1].server.sessions()).toHaveLength(1)
   })
 })
+
+describe('a push stream', () => {
+  it('on which nobody has attached, or nobody is any more, is closed after half a minute', async () => {
+    const { bench, node, owner, upstream } = await scene()
+    const stranger = bench.upstream(node, 'stranger')
+    bench.clock.advance(29_999)
+    await settle()
+    expect([stranger.stream.ended, upstream.stream.ended]).toEqual([false, false])
+    bench.clock.advance(1)
+    await settle()
+    expect([stranger.stream.ended, upstream.stream.ended]).toEqual([true, false])
+    owner.send({ kind: 'close', value: {} })
+    await settle()
+    bench.clock.advance(30_000)
+    await settle()
+    expect(upstream.stream.ended).toBe(true)
+  })
+})

@@ -1,0 +1,52 @@
+import { UsageError } from '../base/index.ts'
+import type { ServeOptions } from '../node/index.ts'
+import { type FlagValues, list, present, toggle, value } from './flags.ts'
+import { parseMultiaddr } from './multiaddr.ts'
+import { parseCount, parseSize } from './quantities.ts'
+import { parsePath, swarmFlags, swarmOptions } from './swarm-flags.ts'
+
+const parseLimit = parseCount(1)
+
+/** Where a server is reached, by whom, and how much one of them may ask for. */
+export const networkFlags = {
+  listen: list('MULTIADDR', 'where to listen', parseMultiaddr, '/ip4/0.0.0.0/tcp/31226, /ip6/::/tcp/31226'),
+  announce: list('MULTIADDR', 'what others are told to dial', parseMultiaddr, 'where it listens'),
+  identity: value('FILE', 'private key of this node', parsePath, '<data-dir>/identity-PORT.key'),
+  allow: list('PEER|RANGE', 'only these peer ids or address ranges may connect', text => text, 'everybody'),
+  deny: list('PEER|RANGE', 'peer ids or address ranges that may not connect', text => text, 'nobody'),
+  maxConnections: value('N', 'connections at once', parseLimit, '512'),
+  maxDials: value('N', 'dials at once', parseLimit, '64'),
+  peerDials: value('N', 'connections a second from one host', parseLimit, '20, and 512 at once'),
+  peerRequests: value('N', 'requests a second of one peer: sessions, questions, pings', parseLimit, '100, and 1024 at once'),
+  peerSessions: value('N', 'sessions of one client at a time', parseLimit, 'as many as there may be'),
+  peerBytes: value('SIZE', 'bytes a second from one peer', parseLimitSize, 'not limited'),
+  relay: list('MULTIADDR', 'relays to be reached through, for a node that nobody can dial', parseMultiaddr, 'none'),
+  relayOthers: toggle('relay for nodes that nobody can dial'),
+  relayPlaces: value('N', 'nodes to relay for at most', parseLimit, '16'),
+  relayBytes: value('SIZE', 'both ways over one relayed connection; 0 is without bound', parseSize, '1GiB'),
+  upnp: toggle('ask the router to forward the port (libp2p UPnP, with AutoNAT; untried)'),
+  ...swarmFlags
+}
+
+/** @throws UsageError */
+export function networkOptions(given: FlagValues<typeof networkFlags>): Partial<ServeOptions> {
+  const { listen, identity, allow, deny, maxConnections, maxDials, relay: relays, upnp } = given
+  const { peerDials: dials, peerRequests: requests, peerSessions: sessions, peerBytes: bytes } = given
+  const { relayOthers = false, relayPlaces: places, relayBytes } = given
+  const peerLimits = present({ dials, requests, sessions, bytes })
+  if (!relayOthers && (places !== undefined || relayBytes !== undefined))
+    throw new UsageError('--relay-places and --relay-bytes are limits of --relay-others, which is missing')
+  return {
+    announce: given.announce ?? [],
+    ...(Object.keys(peerLimits).length > 0 && { peerLimits }),
+    ...(relayOthers && { relaying: present({ places, bytes: relayBytes }) }),
+    ...swarmOptions(given),
+    ...present({ listen, identity, allow, deny, maxConnections, maxDials, relays, upnp })
+  }
+}
+
+function parseLimitSize(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes === 0) throw new UsageError(`"${text}" is no limit: leave it out, or give a size such as 4MiB`)
+  return bytes
+}
