@@ -13,6 +13,7 @@ import {
   MAX_SERVICE_STREAMS,
   MAX_STREAMS_PER_PROTOCOL,
   OPEN_STREAM_TIMEOUT_MS,
+  PING_TIMEOUT_MS,
   RELAY_BYTES,
   RELAY_DURATION_MS,
   RELAY_PLACES,
@@ -105,7 +106,11 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     },
     connectionMonitor: {
       enabled: init.keepAliveMs > 0,
-      ...(init.keepAliveMs > 0 && { pingInterval: init.keepAliveMs })
+      ...(init.keepAliveMs > 0 && {
+        pingInterval: init.keepAliveMs,
+        // Adapts upwards where answers take longer. libp2p's own least time would make frequent pings of little use.
+        pingTimeout: { minTimeout: Math.min(PING_TIMEOUT_MS, 2 * init.keepAliveMs) }
+      })
     },
     services: {
       ping: ping({ maxInboundStreams: MAX_SERVICE_STREAMS }),
