@@ -160,6 +160,11 @@ export class ConnectionPool {
     const connection = event.detail
     const { clock, counters } = this.#components
     counters.connectionsOpened++
+    if (connection.status !== 'open') {
+      // What came with the handshake has ended it already, and no event says so: it would count as open for ever.
+      counters.connectionsEnded++
+      return
+    }
     counters.connectionsOpen++
     this.#connections.set(connection.id, connection)
     const relayed = relayOf(connection.remoteAddr.toString()) !== undefined
