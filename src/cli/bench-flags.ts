@@ -13,7 +13,8 @@ export const benchDefaults = {
   warmup: 1,
   requests: 16,
   concurrency: 2,
-  seed: 1
+  seed: 1,
+  soakMs: 10 * 60_000
 }
 
 export const benchFlags = {
@@ -45,6 +46,8 @@ export const benchFlags = {
   device: value('DEVICE', 'gpu: what is measured; cpu takes a small span', parseDevice, 'cuda'),
   ...runtimeFlags,
   seed: value('S', 'order of the variants, arrivals and links', parseCount(0), String(benchDefaults.seed)),
+  duration: value('DURATION', 'of a soak', parseDuration, '10m'),
+  flood: toggle('soak: strangers pour garbage and forged pushes into a server all the while'),
   json: toggle('one JSON object on stdout in place of the table'),
   out: value('DIR', 'where raw samples, the report and its plot go', text => text)
 }

@@ -9,7 +9,7 @@ import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
 
-const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'gpu'])
+const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'gpu', 'soak'])
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
@@ -21,11 +21,12 @@ interface BenchOptions {
   /** As given: a span's own defaults are others. */
   readonly rounds: number | undefined
   readonly gpu: Pick<GpuBenchInit, 'device' | 'libraryFolder' | 'cuda'>
+  readonly soak: { readonly durationMs: number; readonly flood: boolean }
 }
 
 export const benchCommand = defineCommand({
   name: 'bench',
-  summary: 'measure spans, GPUs, chains, routes and load',
+  summary: 'measure spans, GPUs, chains, routes and load; soak what carries them',
   flags: benchFlags,
   argument: 'NAME',
   options: optionsFrom,
@@ -37,7 +38,7 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { concurrency, requestRate } = given
   if (concurrency !== undefined && requestRate !== undefined)
     throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
-  if ((name === 'span' || name === 'gpu') && given.peers !== undefined)
+  if ((name === 'span' || name === 'gpu' || name === 'soak') && given.peers !== undefined)
     throw new UsageError(`${name} measures this machine: --peers are for chain, routes and load`)
   const { onnxruntime: libraryFolder, cuda } = runtimeOptions(given)
   if (name !== 'gpu' && (given.device !== undefined || cuda !== undefined))
@@ -47,6 +48,7 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
     json: given.json ?? false,
     rounds: given.runs,
     gpu: present({ device: given.device, libraryFolder, cuda }),
+    soak: { durationMs: given.duration ?? benchDefaults.soakMs, flood: given.flood ?? false },
     init: {
       serve,
       model: given.model ?? defaultModel,
@@ -82,7 +84,8 @@ function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Giv
   return { delayMs: delay ?? benchDefaults.delayMs, jitterMs: jitter ?? 0, bandwidth: bandwidth ?? null }
 }
 
-async function run({ name, json, init, rounds, gpu }: BenchOptions, { terminal, signal }: Context): Promise<number> {
+async function run(options: BenchOptions, { terminal, signal }: Context): Promise<number> {
+  const { name, json, init, rounds, gpu, soak } = options
   const bench = await import('../bench/index.ts')
   const onProgress = (what: string): void => terminal.status(what)
   const show = (report: object, text: string): void => {
@@ -102,6 +105,13 @@ async function run({ name, json, init, rounds, gpu }: BenchOptions, { terminal, 
       const result = await bench.benchGpu({ ...gpu, seed, onProgress, ...present({ rounds }) })
       show({ schema: bench.schema, command: name, seed, ...result }, bench.formatGpu(result))
       return exitStatus.done
+    }
+    case 'soak': {
+      const { serve, seed } = init
+      const report = await bench.benchSoak({ serve, model: defaultModel, seed, signal, onProgress, ...soak })
+      show({ schema: bench.schema, command: name, ...report }, bench.formatSoak(report))
+      // It promises nothing about speed: what it finds is wrong.
+      return report.criteria.every(({ ok }) => ok) ? exitStatus.done : exitStatus.failed
     }
     case 'load': {
       const report = await bench.benchLoad(told)

@@ -15,7 +15,7 @@ export const STREAM_CLOSE_TIMEOUT_MS = 5 * second
 export const CONNECTION_CLOSE_TIMEOUT_MS = 1 * second
 /** Finds a black hole within half a minute, at one small packet a quarter. */
 export const KEEP_ALIVE_MS = 15 * second
-/** An answer that takes longer than this, and than answers took until now, is none. */
+/** A ping that is not answered by then has found a dead connection; where answers take longer, twice that. */
 export const PING_TIMEOUT_MS = 5 * second
 /** TCP's own probes, for what dies beneath a silent connection. */
 export const TCP_KEEP_ALIVE_MS = 1 * minute

@@ -106,11 +106,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     },
     connectionMonitor: {
       enabled: init.keepAliveMs > 0,
-      ...(init.keepAliveMs > 0 && {
-        pingInterval: init.keepAliveMs,
-        // Adapts upwards where answers take longer. libp2p's own least time would make frequent pings of little use.
-        pingTimeout: { minTimeout: Math.min(PING_TIMEOUT_MS, 2 * init.keepAliveMs) }
-      })
+      ...(init.keepAliveMs > 0 && { pingInterval: init.keepAliveMs, pingTimeout: pingTimeout(init.keepAliveMs) })
     },
     services: {
       ping: ping({ maxInboundStreams: MAX_SERVICE_STREAMS }),
@@ -128,6 +124,15 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   })
   if (transport === undefined || circuit === undefined) throw new TypeError('libp2p made no transport')
   return { libp2p, transport, circuit, relayed }
+}
+
+/**
+ * libp2p waits longer, for all peers, the more pings of any were not answered, up to a minute: one dead link would let
+ * others live on.
+ */
+function pingTimeout(keepAliveMs: number): { minTimeout: number; maxTimeout: number } {
+  const minTimeout = Math.min(PING_TIMEOUT_MS, 2 * keepAliveMs)
+  return { minTimeout, maxTimeout: 2 * minTimeout }
 }
 
 function relayServer(
