@@ -51,7 +51,7 @@ export const PING_BYTES = 32
 export const CONNECTION_IDLE_TIMEOUT_MS = 30 * second
 /** A peer that has not answered GOAWAY by then is gone, or does not care. */
 export const GOAWAY_TIMEOUT_MS = 2 * second
-/** How soon to look again at a connection that was to close while a stream was being negotiated. */
+/** How soon to look again at a connection that was to close while a stream was arriving. */
 export const NEGOTIATION_RECHECK_MS = 50
 /** Connections at once, both ways: sockets, and what each may hold of an unfinished frame. */
 export const MAX_CONNECTIONS = 512

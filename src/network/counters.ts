@@ -11,6 +11,8 @@ export interface NetworkCounters {
   connectionsIdleClosed: number
   /** Connections that ended otherwise: the peer closed, the link died, the network closed. */
   connectionsEnded: number
+  /** What holds connections now: as many as streams and dials are under way, relays kept, and no more. */
+  leasesOpen: number
   dialsStarted: number
   /** Dials that failed, by reason; those for `too-many` were not begun. */
   dialsFailed: Record<UnreachableReason, number>
@@ -40,6 +42,7 @@ export function createCounters(): NetworkCounters {
     connectionsOpened: 0,
     connectionsIdleClosed: 0,
     connectionsEnded: 0,
+    leasesOpen: 0,
     dialsStarted: 0,
     dialsFailed: {
       refused: 0,

@@ -179,13 +179,15 @@ export class Libp2pNetwork implements Network {
     const peer = connection.remotePeer.toString()
     if (!this.#components.pool.isUsable(connection)) throw new ConnectionLostError(peer, 'it is closing')
     try {
-      return await withDeadline({ phase: 'open stream', limitMs, signal }, deadline =>
+      const stream = await withDeadline({ phase: 'open stream', limitMs, signal }, deadline =>
         connection.newStream(protocol, {
           signal: deadline,
           maxOutboundStreams: MAX_STREAMS_PER_PROTOCOL,
           runOnLimitedConnection: true
         })
       )
+      if (connection.status !== 'open') throw new ConnectionLostError(peer, 'it closed as a stream was opened')
+      return stream
     } catch (error) {
       throw openError(peer, protocol, error)
     }

@@ -12,7 +12,7 @@ import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
 import { Dialer } from './dialer.ts'
 import { ConnectionLostError, NetworkClosedError } from './errors.ts'
-import { sayGoAway } from './goaway.ts'
+import { GOAWAY_PROTOCOL, sayGoAway } from './goaway.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
 import { dialError } from './libp2p-errors.ts'
 import { parsePeerAddress, relayOf } from './peer-address.ts'
@@ -144,6 +144,8 @@ export class ConnectionPool {
     if (!this.#policy.acquire(connection.id)) {
       throw new ConnectionLostError(connection.remotePeer.toString(), 'it closed as it was about to be used')
     }
+    const { counters } = this.#components
+    counters.leasesOpen++
     let held = true
     return {
       connection,
@@ -151,6 +153,7 @@ export class ConnectionPool {
       [Symbol.dispose]: () => {
         if (!held) return
         held = false
+        counters.leasesOpen--
         this.#run(this.#policy.release(connection.id, this.#components.clock.now()))
       }
     }
@@ -212,9 +215,9 @@ export class ConnectionPool {
 
   #closeIdle(connection: Connection): void {
     const { clock, counters, logger } = this.#components
-    const negotiating = connection.streams.some(stream => stream.protocol === '')
-    if (negotiating) {
-      // Its handler will take a lease, or its negotiation times out.
+    // Not leased, so not with its handler yet: it will take a lease, or its negotiation times out.
+    const arriving = connection.streams.some(stream => stream.protocol !== GOAWAY_PROTOCOL)
+    if (arriving) {
       clock.after(NEGOTIATION_RECHECK_MS, () => this.#run(this.#policy.retryClose(connection.id)))
       return
     }

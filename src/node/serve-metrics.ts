@@ -85,6 +85,7 @@ function networkRows(network: Network): Row[] {
   ]
   return [
     ['connections', 'Connections that are open', () => c.connectionsOpen],
+    ['connection_leases', 'What holds connections now: streams, and relays that are kept', () => c.leasesOpen],
     ['connections_opened_total', 'Connections opened, both ways', () => c.connectionsOpened],
     ['connections_closed_total', 'Connections closed: as idle, or otherwise', closures, 'reason'],
     ['connections_refused_total', 'Connections of others that were refused, by reason', refusals, 'reason'],

@@ -5,6 +5,7 @@ export interface LedgerReport {
   repeated: number
   connectionsOpen: number
   streamsOpen: number
+  leasesOpen: number
   connectionsIdleClosed: number
   /** null where the system does not tell. */
   descriptors: number | null

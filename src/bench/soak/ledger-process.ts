@@ -34,11 +34,11 @@ answerParent<LedgerCalls>({
   missing: ({ ids }) => ids.filter(id => !times.has(id)),
   async report() {
     if (network === undefined) throw new UsageError('the ledger was not started')
-    const { connectionsOpen, streamsOpen, connectionsIdleClosed } = network.counters
+    const { connectionsOpen, streamsOpen, leasesOpen, connectionsIdleClosed } = network.counters
     return {
       executed: times.size,
       repeated: [...times.values()].filter(count => count > 1).length,
-      ...{ connectionsOpen, streamsOpen, connectionsIdleClosed },
+      ...{ connectionsOpen, streamsOpen, leasesOpen, connectionsIdleClosed },
       descriptors: await descriptorsOf(process.pid),
       residentBytes: process.memoryUsage.rss()
     }

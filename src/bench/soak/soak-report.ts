@@ -7,6 +7,7 @@ import type { Tally, Unexcused } from './tally.ts'
 export interface Left {
   readonly connections: number
   readonly streams: number
+  readonly leases: number
   readonly sessions: number
   /** null where the system does not tell. */
   readonly descriptors: Readonly<Record<'client' | 'ledger' | 'server', number | null>>
@@ -74,6 +75,7 @@ export function soakReport(outcome: SoakOutcome): SoakReport {
       atLeast('connections that closed as idle', 1, ledger.connectionsIdleClosed),
       atMost('connections left', 0, after.connections),
       atMost('streams left', 0, after.streams),
+      atMost('leases left', 0, after.leases),
       atMost('sessions left', 0, after.sessions),
       ...processes.map(process => atMost(`descriptors more than before, ${process}`, 0, more(process))),
       atMost('resident bytes of the server', MOST_RESIDENT_BYTES, after.residentBytes.server ?? 0),

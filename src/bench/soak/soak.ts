@@ -181,7 +181,7 @@ class Soak {
     const giveUp = systemClock.now() + SETTLE_MS
     for (;;) {
       const left = await this.#left()
-      const gone = left.connections + left.streams + left.sessions === 0
+      const gone = left.connections + left.streams + left.leases + left.sessions === 0
       const closed = (['client', 'ledger', 'server'] as const).every(
         process => (left.descriptors[process] ?? 0) <= (before.descriptors[process] ?? 0)
       )
@@ -201,6 +201,7 @@ class Soak {
     return {
       connections: sum(one => one.connections) + there.connectionsOpen + (metrics.get('andthen_connections') ?? 0),
       streams: sum(one => one.streams) + there.streamsOpen + (metrics.get('andthen_streams') ?? 0),
+      leases: sum(one => one.leases) + there.leasesOpen + (metrics.get('andthen_connection_leases') ?? 0),
       sessions: metrics.get('andthen_sessions') ?? 0,
       descriptors: {
         client: await descriptorsOf(process.pid),

@@ -39,9 +39,9 @@ export class Way {
     await gone.close()
   }
 
-  get open(): { connections: number; streams: number } {
-    const { connectionsOpen, streamsOpen } = this.#network.counters
-    return { connections: connectionsOpen, streams: streamsOpen }
+  get open(): { connections: number; streams: number; leases: number } {
+    const { connectionsOpen, streamsOpen, leasesOpen } = this.#network.counters
+    return { connections: connectionsOpen, streams: streamsOpen, leases: leasesOpen }
   }
 
   close(): Promise<void> {
