@@ -17,7 +17,12 @@ export const networkFlags = {
   maxConnections: value('N', 'connections at once', parseLimit, '512'),
   maxDials: value('N', 'dials at once', parseLimit, '64'),
   peerDials: value('N', 'connections a second from one host', parseLimit, '20, and 512 at once'),
-  peerRequests: value('N', 'requests a second of one peer: sessions, questions, pings', parseLimit, '100, and 1024 at once'),
+  peerRequests: value(
+    'N',
+    'requests a second of one peer: sessions, questions, pings',
+    parseLimit,
+    '100, and 1024 at once'
+  ),
   peerSessions: value('N', 'sessions of one client at a time', parseLimit, 'as many as there may be'),
   peerBytes: value('SIZE', 'bytes a second from one peer', parseLimitSize, 'not limited'),
   relay: list('MULTIADDR', 'relays to be reached through, for a node that nobody can dial', parseMultiaddr, 'none'),

@@ -13,7 +13,12 @@ export const swarmFlags = {
     parseDuration,
     '30s'
   ),
-  keepAlive: value('DURATION', 'how often connections are pinged, and ended without an answer; 0 is never', parseDuration, '15s'),
+  keepAlive: value(
+    'DURATION',
+    'how often connections are pinged, and ended without an answer; 0 is never',
+    parseDuration,
+    '15s'
+  ),
   tcpKeepAlive: value('DURATION', 'silence after which TCP probes the other end; 0 is never', parseDuration, '1m'),
   holePunching: toggle('make relayed connections direct where possible (libp2p DCUtR; untried)')
 }

@@ -16,8 +16,6 @@ export interface CircuitTransport extends Transport {
   readonly reservationStore: ReservationStore
 }
 
-type Registrar = CircuitRelayTransportComponents['registrar']
-
 /**
  * libp2p's transport through relays, which would take a connection from whoever offers one, and reserve a place there:
  * it hears of connections through a relay from those relays only that this node asked for a place.
@@ -35,9 +33,9 @@ export function circuitTransport(
     }
   return components => {
     const registrar = over(components.registrar, {
-      handle: (protocol: string, handler: StreamHandler, ...rest: []) =>
-        components.registrar.handle(protocol, protocol === RELAY_V2_STOP_CODEC ? guarded(handler) : handler, ...rest)
-    } as Partial<Registrar>)
+      handle: (protocol, handler, options) =>
+        components.registrar.handle(protocol, protocol === RELAY_V2_STOP_CODEC ? guarded(handler) : handler, options)
+    })
     const transport = circuitRelayTransport()(over(components, { registrar }))
     if (!hasStore(transport)) throw new TypeError('the relay transport keeps no reservations')
     return transport

@@ -62,10 +62,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     }
   )
   gatekeeper.isFull = () => pool.full
-  const reservations = new RelayReservations(
-    { store: node.circuit.reservationStore, pool, clock, logger },
-    { relays }
-  )
+  const reservations = new RelayReservations({ store: node.circuit.reservationStore, pool, clock, logger }, { relays })
   const network = new Libp2pNetwork(
     { node, pool, reservations, counters, clock, logger },
     { announce, limits: init.limits ?? {} }

@@ -19,7 +19,7 @@ import type {
   Relaying,
   StreamHandler
 } from './network.ts'
-import { byReach, isPublicAddress, parseDialAddress, relayOf, withPeerId } from './peer-address.ts'
+import { byReach, isPublicAddress, parseDialAddress, provesReach, relayOf, withPeerId } from './peer-address.ts'
 import type { PeerStream } from './peer-stream.ts'
 import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
@@ -79,7 +79,9 @@ export class Libp2pNetwork implements Network {
     const { node, reservations } = this.#components
     const relayed = reservations.addresses(this.peerId)
     if (this.#announce.length > 0) return byReach([...this.#announce, ...relayed])
-    const own = [...node.transport.listenAddresses(), ...this.#mapped()].map(address => withPeerId(address, this.peerId))
+    const own = [...node.transport.listenAddresses(), ...this.#mapped()].map(address =>
+      withPeerId(address, this.peerId)
+    )
     return byReach([...new Set(own), ...relayed])
   }
 
@@ -224,10 +226,8 @@ export class Libp2pNetwork implements Network {
       .filter(address => isPublicAddress(address) && relayOf(address) === undefined && !own.has(address))
   }
 
-  /** Who comes from a public address, and not through a relay, has reached this node. */
   #noteReach({ direction, remoteAddr }: Connection): void {
-    const from = remoteAddr.toString()
-    if (this.#reached || direction !== 'inbound' || relayOf(from) !== undefined || !isPublicAddress(from)) return
+    if (this.#reached || direction !== 'inbound' || !provesReach(remoteAddr.toString())) return
     this.#reached = true
     this.#components.logger.info({}, 'reachable directly')
   }

@@ -38,7 +38,10 @@ export function parseDialAddress(text: string): { readonly peerId: string | unde
   const components = componentsOf(text)
   const peers = components.filter(({ name }) => name === 'p2p')
   const last = components.at(-1)
-  if (peers.length > 0 && (last?.name !== 'p2p' || peers.some(({ value }) => value === undefined || !isPeerId(value)))) {
+  if (
+    peers.length > 0 &&
+    (last?.name !== 'p2p' || peers.some(({ value }) => value === undefined || !isPeerId(value)))
+  ) {
     throw new UsageError(`peer address "${text}" does not end in /p2p/<peer id>: give it as ${example}`)
   }
   if (!isTcp(components)) {
@@ -184,6 +187,11 @@ export function scopeOf(address: string): AddressScope {
 }
 
 export const isPublicAddress = (address: string): boolean => scopeOf(address) === 'public'
+
+/** Whether who came from there shows that this node can be dialled from outside: from a public address, not through a relay. */
+export function provesReach(from: string): boolean {
+  return isPublicAddress(from) && relayOf(from) === undefined
+}
 
 const rank: Record<AddressScope, number> = { public: 0, private: 1, loopback: 2 }
 

@@ -48,7 +48,11 @@ function sessionRows({ server, ledger }: MetricSources): Row[] {
     ['sessions', 'Sessions by state', of(s => Object.entries(s.sessions)), 'state'],
     ['sessions_opened_total', 'Sessions that were given a row', () => ledger.sessions],
     ['sessions_refused_total', 'Sessions refused: draining, no place in the backlog, too large', of(s => s.refused)],
-    ['sessions_over_limit_total', 'Sessions refused: their client has as many as one may', () => ledger.sessionsOverLimit],
+    [
+      'sessions_over_limit_total',
+      'Sessions refused: their client has as many as one may',
+      () => ledger.sessionsOverLimit
+    ],
     ['sessions_ended_total', 'Sessions ended, by reason', of(s => Object.entries(s.ended)), 'reason'],
     ['sessions_parked_total', 'Times that a session gave up its row', of(s => s.parkings)],
     ['sessions_unparked_total', 'Times that a parked session got a row back', of(s => s.unparkings)],

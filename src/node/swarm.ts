@@ -7,9 +7,7 @@ import type { SwarmOptions } from './serve-options.ts'
  *
  * @throws UsageError for a key file that is none, and without one where the swarm must be private
  */
-export async function swarmInit(
-  options: SwarmOptions
-): Promise<Partial<NetworkInit>> {
+export async function swarmInit(options: SwarmOptions): Promise<Partial<NetworkInit>> {
   const { swarmKey, forcePrivate = false } = options
   const { connectionIdleTimeoutMs, keepAliveMs, tcpKeepAliveMs, holePunching } = options
   if (forcePrivate && swarmKey === undefined)

@@ -16,7 +16,9 @@ it('20 s of requests, closes, resets and black holes under a flood: nothing ackn
   expect({ missed, unexcused: report.unexcused }, `seed ${seed}`).toEqual({ missed: [], unexcused: [] })
   expect({ status, err }).toEqual({ status: 0, err: '' })
   // It was no idle soak: every kind of thing happened, and most of it to somebody who had to be served.
-  expect(Object.keys(report.actions).sort()).toEqual(expect.arrayContaining(['blackhole', 'call', 'leave', 'rest', 'session']))
+  expect(Object.keys(report.actions).sort()).toEqual(
+    expect.arrayContaining(['blackhole', 'call', 'leave', 'rest', 'session'])
+  )
   expect(report.clear).toBeGreaterThan(50)
   expect(Math.min(...Object.values({ ...report.flood?.poured })), JSON.stringify(report.flood)).toBeGreaterThan(10)
 })

@@ -56,7 +56,9 @@ describe('a network', () => {
   })
 
   it('says to a peer why its streams end, where their protocol has words for it', async () => {
-    const server = await cluster.server({ limits: { streams: { perSecond: 0.001, burst: 1 }, bytes: { perSecond: 1, burst: 9 } } })
+    const server = await cluster.server({
+      limits: { streams: { perSecond: 0.001, burst: 1 }, bytes: { perSecond: 1, burst: 9 } }
+    })
     const client = await cluster.client()
     const onOverLimit = (stream: PeerStream, { details }: RateLimitedError): void =>
       void stream.send([Buffer.from(String(details['what']))])

@@ -18,7 +18,21 @@ const usage = expect.objectContaining({ code: 'USAGE' })
 const nearlyAddress = fc
   .array(
     fc.constantFrom(
-      ...['/ip4', '/ip6', '/dns4', '/tcp', '/p2p', '/p2p-circuit', '/127.0.0.1', '/::1', '/1', `/${peerId}`, '/', '/ws', '//']
+      ...[
+        '/ip4',
+        '/ip6',
+        '/dns4',
+        '/tcp',
+        '/p2p',
+        '/p2p-circuit',
+        '/127.0.0.1',
+        '/::1',
+        '/1',
+        `/${peerId}`,
+        '/',
+        '/ws',
+        '//'
+      ]
     ),
     { maxLength: 9 }
   )
@@ -63,12 +77,20 @@ describe('what people and peers write is understood, or refused as what it is:',
 
   it('swarm keys', async () => {
     const file = join(folder, 'swarm.key')
-    const lines = fc.array(fc.constantFrom('/key/swarm/psk/1.0.0/', '/base16/', 'a'.repeat(64), '', ' '), { maxLength: 5 })
+    const lines = fc.array(fc.constantFrom('/key/swarm/psk/1.0.0/', '/base16/', 'a'.repeat(64), '', ' '), {
+      maxLength: 5
+    })
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.string(), lines.map(some => some.join('\n'))), async content => {
-        await writeFile(file, content)
-        await loadSwarmKey(file).catch((error: unknown) => expect(error).toEqual(usage))
-      }),
+      fc.asyncProperty(
+        fc.oneof(
+          fc.string(),
+          lines.map(some => some.join('\n'))
+        ),
+        async content => {
+          await writeFile(file, content)
+          await loadSwarmKey(file).catch((error: unknown) => expect(error).toEqual(usage))
+        }
+      ),
       { numRuns: 200 }
     )
   })

@@ -27,30 +27,36 @@ async function ask(child: ChildProcess): Promise<Told> {
   return told
 }
 
-it.skipIf(noDescriptors)('200 connections that idle leave both processes with the descriptors they began with', async () => {
-  const server = fork(program('idle-server'), [String(IDLE_MS)])
-  onTestFinished(() => void server.disconnect())
-  await once(server, 'message')
-  const clients = await Promise.all(
-    Array.from({ length: 200 }, () => cluster.client({ connectionIdleTimeoutMs: IDLE_MS }))
-  )
-  const before = await ask(server)
-  const here = await descriptors()
-  const streams = await Promise.all(clients.map(client => client.openStream(before.addresses, '/test/echo')))
-  expect((await ask(server)).connectionsOpen).toBe(200)
-  expect(await descriptors()).toBe(here + 200)
-  expect((await ask(server)).open).toBe(before.open + 200)
+it.skipIf(noDescriptors)(
+  '200 connections that idle leave both processes with the descriptors they began with',
+  async () => {
+    const server = fork(program('idle-server'), [String(IDLE_MS)])
+    onTestFinished(() => void server.disconnect())
+    await once(server, 'message')
+    const clients = await Promise.all(
+      Array.from({ length: 200 }, () => cluster.client({ connectionIdleTimeoutMs: IDLE_MS }))
+    )
+    const before = await ask(server)
+    const here = await descriptors()
+    const streams = await Promise.all(clients.map(client => client.openStream(before.addresses, '/test/echo')))
+    expect((await ask(server)).connectionsOpen).toBe(200)
+    expect(await descriptors()).toBe(here + 200)
+    expect((await ask(server)).open).toBe(before.open + 200)
 
-  for (const stream of streams) void stream.close()
-  await until(() => clients.every(({ counters }) => counters.connectionsOpen === 0))
-  let after = await ask(server)
-  while (after.connectionsOpen > 0 || after.open > before.open) after = await ask(server)
-  expect(after.open).toBe(before.open)
-  while ((await descriptors()) > here) await new Promise(resolve => setImmediate(resolve))
-  expect(await descriptors()).toBe(here)
-  const closed = clients.reduce((sum, { counters }) => sum + counters.connectionsIdleClosed, after.connectionsIdleClosed)
-  expect(closed, 'connections closed as idle, by one end or by both').toBeGreaterThanOrEqual(200)
-})
+    for (const stream of streams) void stream.close()
+    await until(() => clients.every(({ counters }) => counters.connectionsOpen === 0))
+    let after = await ask(server)
+    while (after.connectionsOpen > 0 || after.open > before.open) after = await ask(server)
+    expect(after.open).toBe(before.open)
+    while ((await descriptors()) > here) await new Promise(resolve => setImmediate(resolve))
+    expect(await descriptors()).toBe(here)
+    const closed = clients.reduce(
+      (sum, { counters }) => sum + counters.connectionsIdleClosed,
+      after.connectionsIdleClosed
+    )
+    expect(closed, 'connections closed as idle, by one end or by both').toBeGreaterThanOrEqual(200)
+  }
+)
 
 it.skipIf(noDescriptors)('ten threads with a pool each leave nothing behind, however they end', async () => {
   const server = await cluster.server()

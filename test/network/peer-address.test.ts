@@ -8,7 +8,7 @@ import {
   relayOf,
   scopeOf
 } from '../../src/network/index.ts'
-import { byReach, parseRelayAddress, throughRelay } from '../../src/network/peer-address.ts'
+import { byReach, parseRelayAddress, provesReach, throughRelay } from '../../src/network/peer-address.ts'
 
 const { peerId } = await createIdentity()
 const { peerId: other } = await createIdentity()
@@ -94,6 +94,16 @@ describe('parseListenAddress', () => {
     'refuses %s',
     text => expect(() => parseListenAddress(text)).toThrow(usage(text))
   )
+})
+
+it.each([
+  ['/ip4/8.8.8.8/tcp/1', true],
+  ['/ip6/2606:4700::1/tcp/1', true],
+  ['/ip4/10.0.0.1/tcp/1', false],
+  ['/ip4/127.0.0.1/tcp/1', false],
+  [throughRelay(`/ip4/8.8.8.8/tcp/1/p2p/${peerId}`, other), false]
+])('who came from %s shows that this node can be dialled from outside: %s', (from, proves) => {
+  expect(provesReach(from)).toBe(proves)
 })
 
 describe('scopeOf', () => {

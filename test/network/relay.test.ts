@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createIdentity, type Network, type NetworkInit } from '../../src/network/index.ts'
+import { createNode } from '../../src/network/libp2p-node.ts'
 import { throughRelay } from '../../src/network/peer-address.ts'
 import { Cluster, echo, ended, read, until } from './cluster.ts'
 
@@ -103,6 +104,30 @@ describe('a node that listens nowhere, behind a relay', () => {
     await until(() => client.counters.connectionsOpen === 0 && relay.counters.connectionsOpen === 1)
     expect(server.relaying().relays).toBe(1)
     await says(client, server.addresses())
+  })
+})
+
+describe("libp2p's own services", () => {
+  it('for hole punching leave relayed connections alone where there is nothing to punch', async () => {
+    const relay = await cluster.server({ relaying: {} })
+    const server = await hidden(relay, { holePunching: true })
+    await server.handle('/test/echo', echo)
+    const client = await cluster.client({ holePunching: true })
+    await says(client, server.addresses())
+    await says(client, server.addresses())
+    expect(client.counters).toMatchObject({ dialsRelayed: 1, connectionsEnded: 0 })
+  })
+
+  it('for UPnP are there when they are asked for, and only then', async () => {
+    const init = {
+      ...{ identity: await createIdentity(), listen: [], gater: {}, swarmKey: undefined, relaying: undefined },
+      ...{ keepAliveMs: 0, tcpKeepAliveMs: 0, maxConnections: 1, maxDials: 1, isRelay: () => false }
+    }
+    // Not started: it would look for routers.
+    const services = async (asked: { holePunching: boolean; upnp: boolean }): Promise<string[]> =>
+      Object.keys((await createNode({ ...init, ...asked })).libp2p.services).sort()
+    expect(await services({ holePunching: false, upnp: false })).toEqual(['identify', 'ping'])
+    expect(await services({ holePunching: true, upnp: true })).toEqual(['autonat', 'dcutr', 'identify', 'ping', 'upnp'])
   })
 })
 

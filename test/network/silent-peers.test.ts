@@ -67,7 +67,9 @@ describe('a black hole', () => {
     const { link, address } = await linked(server)
     await client.connect(address)
     await link.blackhole()
-    await expect(client.openStream(address, '/test/echo', { timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await expect(client.openStream(address, '/test/echo', { timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'TIMEOUT'
+    })
     await expect(client.ping(address, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMEOUT' })
     expect(client.counters.leasesOpen).toBe(0)
   })

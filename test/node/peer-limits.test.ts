@@ -35,7 +35,12 @@ function open(network: Network, { info }: ServerNode, modelDigest = info.modelDi
 
 async function metric({ info }: ServerNode, name: string): Promise<number> {
   const page = await (await fetch(`${info.admin}/metrics`)).text()
-  return Number(page.split('\n').find(line => line.startsWith(`${name} `))?.slice(name.length))
+  return Number(
+    page
+      .split('\n')
+      .find(line => line.startsWith(`${name} `))
+      ?.slice(name.length)
+  )
 }
 
 it('sessions at a time', async () => {

@@ -25,6 +25,10 @@ it.each(['push', 'relay', 'delegate'] as const)('spans behind a relay make a cha
   const connection = await connect({ model: shakespeare, peers, threads: 1 })
   onTestFinished(() => connection.close())
   const result = await connection.generate({ prompt, maxNewTokens: tokens, route, verify: 'digest' }).result
-  expect(result).toMatchObject({ tokenIds: greedy_ids.slice(0, tokens), replays: 0, pushes: { lost: 0, mismatched: 0 } })
+  expect(result).toMatchObject({
+    tokenIds: greedy_ids.slice(0, tokens),
+    replays: 0,
+    pushes: { lost: 0, mismatched: 0 }
+  })
   if (route === 'push') expect(result.pushes.used + result.pushes.late).toBe(2 * tokens)
 })

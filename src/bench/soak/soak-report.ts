@@ -79,7 +79,11 @@ export function soakReport(outcome: SoakOutcome): SoakReport {
       atMost('sessions left', 0, after.sessions),
       ...processes.map(process => atMost(`descriptors more than before, ${process}`, 0, more(process))),
       atMost('resident bytes of the server', MOST_RESIDENT_BYTES, after.residentBytes.server ?? 0),
-      atMost('lines that the server logged as odd', 0, serverSaid.split('\n').filter(line => line.trim() !== '').length),
+      atMost(
+        'lines that the server logged as odd',
+        0,
+        serverSaid.split('\n').filter(line => line.trim() !== '').length
+      ),
       ...(flood === null ? [] : [atLeast('pushes of the flood that were counted as ignored', 1, ignored)])
     ]
   }
@@ -97,7 +101,8 @@ export function formatSoak(report: SoakReport): string {
     ...(flood === null ? [] : [`flood: ${listed(flood.poured)}; ignored ${flood.ignored}`]),
     ...report.criteria.map(formatCriterion),
     ...unexcused.map(
-      ({ way, what, code, message, at, afterMs }) => `  ${what} on way ${way} at ${at} ms, ${afterMs} ms long: ${code} ${message}`
+      ({ way, what, code, message, at, afterMs }) =>
+        `  ${what} on way ${way} at ${at} ms, ${afterMs} ms long: ${code} ${message}`
     )
   ].join('\n')
 }

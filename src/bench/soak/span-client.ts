@@ -9,7 +9,7 @@ export class WrongStatesError extends Error {
 }
 
 /** The longest session of a soak, in tokens. */
-export const MAX_STEPS = 4
+const MAX_STEPS = 4
 
 /** Calls sessions of one server, and holds what it answers to what it answered first. */
 export class SpanClient {

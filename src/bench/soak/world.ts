@@ -83,7 +83,18 @@ export class World {
 function serveArguments({ model, idleTimeoutMs, keepAliveMs }: WorldInit, dataDir: string): string[] {
   const seconds = (ms: number): string => `${ms}ms`
   return [
-    ...['--model', model, '--blocks', '0-1', '--listen', '/ip4/127.0.0.1/tcp/0', '--data-dir', dataDir, '--threads', '1'],
+    ...[
+      '--model',
+      model,
+      '--blocks',
+      '0-1',
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--data-dir',
+      dataDir,
+      '--threads',
+      '1'
+    ],
     ...['--connection-idle-timeout', seconds(idleTimeoutMs), '--keep-alive', seconds(keepAliveMs), '--grace', '0'],
     // All clients, and all who pour, come from one host.
     ...['--peer-dials', '1000', '--max-length', '16', '--log-format', 'json', '--log-level', 'warn']

@@ -274,10 +274,14 @@ export class InferenceServer {
     const others = [...this.table.sessions].filter(session => session.owner === owner && session.id !== id)
     if (others.length < this.#maxSessionsPerOwner) return
     this.#components.ledger.sessionsOverLimit++
-    throw new RequestError('RATE_LIMITED', `this client has ${others.length} sessions open, as many as one may: end one`, {
-      retryable: true,
-      details: { what: 'sessions', retryAfterMs: OVER_LIMIT_RETRY_MS }
-    })
+    throw new RequestError(
+      'RATE_LIMITED',
+      `this client has ${others.length} sessions open, as many as one may: end one`,
+      {
+        retryable: true,
+        details: { what: 'sessions', retryAfterMs: OVER_LIMIT_RETRY_MS }
+      }
+    )
   }
 
   #tellPlace({ session, connection }: HostedSession): void {
