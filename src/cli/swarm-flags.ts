@@ -15,9 +15,9 @@ export const swarmFlags = {
   ),
   keepAlive: value(
     'DURATION',
-    'how often connections are pinged, and ended without an answer; 0 is never',
+    'silence after which a connection is pinged, and ended without an answer; 0 is never',
     parseDuration,
-    '15s'
+    '10s'
   ),
   tcpKeepAlive: value('DURATION', 'silence after which TCP probes the other end; 0 is never', parseDuration, '1m'),
   holePunching: toggle('make relayed connections direct where possible (libp2p DCUtR; untried)')

@@ -13,9 +13,9 @@ export const OPEN_STREAM_TIMEOUT_MS = 10 * second
 export const STREAM_CLOSE_TIMEOUT_MS = 5 * second
 /** How long closing the network waits for connections to say goodbye. */
 export const CONNECTION_CLOSE_TIMEOUT_MS = 1 * second
-/** Finds a black hole within half a minute, at one small packet a quarter. */
-export const KEEP_ALIVE_MS = 15 * second
-/** A ping that is not answered by then has found a dead connection; where answers take longer, twice that. */
+/** Finds a black hole within half a minute: up to twice this until it is noticed, then two pings. */
+export const KEEP_ALIVE_MS = 10 * second
+/** A ping that is not answered by then is repeated once, and then has found a dead connection. */
 export const PING_TIMEOUT_MS = 5 * second
 /** TCP's own probes, for what dies beneath a silent connection. */
 export const TCP_KEEP_ALIVE_MS = 1 * minute

@@ -9,7 +9,9 @@ export interface NetworkCounters {
   connectionsOpened: number
   /** Connections closed because nothing used them. */
   connectionsIdleClosed: number
-  /** Connections that ended otherwise: the peer closed, the link died, the network closed. */
+  /** Connections ended because the other end did not answer any more. */
+  connectionsDead: number
+  /** Connections that ended otherwise, or were dead: the peer closed, the link died, the network closed. */
   connectionsEnded: number
   /** What holds connections now: as many as streams and dials are under way, relays kept, and no more. */
   leasesOpen: number
@@ -41,6 +43,7 @@ export function createCounters(): NetworkCounters {
     connectionsOpen: 0,
     connectionsOpened: 0,
     connectionsIdleClosed: 0,
+    connectionsDead: 0,
     connectionsEnded: 0,
     leasesOpen: 0,
     dialsStarted: 0,

@@ -7,11 +7,13 @@ import {
   KEEP_ALIVE_MS,
   MAX_CONNECTIONS,
   MAX_DIALS,
+  PING_TIMEOUT_MS,
   TCP_KEEP_ALIVE_MS
 } from './constants.ts'
 import { createCounters } from './counters.ts'
 import { ListenError } from './errors.ts'
 import { Gatekeeper } from './gatekeeper.ts'
+import { KeepAlive } from './keep-alive.ts'
 import { createNode } from './libp2p-node.ts'
 import { Libp2pNetwork } from './libp2p-network.ts'
 import { freeListenAddresses } from './listen.ts'
@@ -42,7 +44,6 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     listen,
     gater: gatekeeper,
     swarmKey: init.swarmKey,
-    keepAliveMs: init.keepAliveMs ?? KEEP_ALIVE_MS,
     tcpKeepAliveMs: init.tcpKeepAliveMs ?? TCP_KEEP_ALIVE_MS,
     isRelay: peer => {
       const asked = relays.some(({ peerId }) => peerId === peer)
@@ -62,6 +63,13 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     }
   )
   gatekeeper.isFull = () => pool.full
+  const keepAliveMs = init.keepAliveMs ?? KEEP_ALIVE_MS
+  const keepAlive = new KeepAlive(
+    { clock, logger, counters },
+    { intervalMs: keepAliveMs, pingTimeoutMs: Math.min(PING_TIMEOUT_MS, 2 * keepAliveMs) }
+  )
+  node.libp2p.addEventListener('connection:open', ({ detail }) => keepAlive.watch(detail))
+  node.libp2p.addEventListener('connection:close', ({ detail }) => keepAlive.forget(detail))
   const reservations = new RelayReservations({ store: node.circuit.reservationStore, pool, clock, logger }, { relays })
   const network = new Libp2pNetwork(
     { node, pool, reservations, counters, clock, logger },

@@ -13,7 +13,6 @@ import {
   MAX_SERVICE_STREAMS,
   MAX_STREAMS_PER_PROTOCOL,
   OPEN_STREAM_TIMEOUT_MS,
-  PING_TIMEOUT_MS,
   RELAY_BYTES,
   RELAY_DURATION_MS,
   RELAY_PLACES,
@@ -30,8 +29,6 @@ export interface Libp2pInit {
   readonly listen: readonly string[]
   readonly gater: ConnectionGater
   readonly swarmKey: Uint8Array | undefined
-  /** How often each connection is pinged; 0 is never. */
-  readonly keepAliveMs: number
   /** After how long without a byte TCP probes the other end; 0 is never. */
   readonly tcpKeepAliveMs: number
   readonly maxConnections: number
@@ -104,10 +101,8 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
       maxIncomingPendingConnections: init.maxConnections,
       reconnectRetries: 0
     },
-    connectionMonitor: {
-      enabled: init.keepAliveMs > 0,
-      ...(init.keepAliveMs > 0 && { pingInterval: init.keepAliveMs, pingTimeout: pingTimeout(init.keepAliveMs) })
-    },
+    // KeepAlive is in its place.
+    connectionMonitor: { enabled: false },
     services: {
       ping: ping({ maxInboundStreams: MAX_SERVICE_STREAMS }),
       // The relay transport wants it, and asks nothing of it here; only hole punching and UPnP do.
@@ -124,15 +119,6 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   })
   if (transport === undefined || circuit === undefined) throw new TypeError('libp2p made no transport')
   return { libp2p, transport, circuit, relayed }
-}
-
-/**
- * libp2p waits longer, for all peers, the more pings of any were not answered, up to a minute: one dead link would let
- * others live on.
- */
-function pingTimeout(keepAliveMs: number): { minTimeout: number; maxTimeout: number } {
-  const minTimeout = Math.min(PING_TIMEOUT_MS, 2 * keepAliveMs)
-  return { minTimeout, maxTimeout: 2 * minTimeout }
 }
 
 function relayServer(

@@ -81,7 +81,8 @@ function networkRows(network: Network): Row[] {
   ]
   const closures = (): [string, number][] => [
     ['idle', c.connectionsIdleClosed],
-    ['other', c.connectionsEnded]
+    ['dead', c.connectionsDead],
+    ['other', c.connectionsEnded - c.connectionsDead]
   ]
   const overLimit = (): [string, number][] => [
     ['streams', c.streamsOverCount],
@@ -91,7 +92,7 @@ function networkRows(network: Network): Row[] {
     ['connections', 'Connections that are open', () => c.connectionsOpen],
     ['connection_leases', 'What holds connections now: streams, and relays that are kept', () => c.leasesOpen],
     ['connections_opened_total', 'Connections opened, both ways', () => c.connectionsOpened],
-    ['connections_closed_total', 'Connections closed: as idle, or otherwise', closures, 'reason'],
+    ['connections_closed_total', 'Connections closed: as idle, as dead, or otherwise', closures, 'reason'],
     ['connections_refused_total', 'Connections of others that were refused, by reason', refusals, 'reason'],
     ['dials_total', 'Connections that this node tried to open', () => c.dialsStarted],
     ['dials_failed_total', 'Of them, those that failed', () => Object.entries(c.dialsFailed), 'reason'],

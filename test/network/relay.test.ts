@@ -121,7 +121,7 @@ describe("libp2p's own services", () => {
   it('for UPnP are there when they are asked for, and only then', async () => {
     const init = {
       ...{ identity: await createIdentity(), listen: [], gater: {}, swarmKey: undefined, relaying: undefined },
-      ...{ keepAliveMs: 0, tcpKeepAliveMs: 0, maxConnections: 1, maxDials: 1, isRelay: () => false }
+      ...{ tcpKeepAliveMs: 0, maxConnections: 1, maxDials: 1, isRelay: () => false }
     }
     // Not started: it would look for routers.
     const services = async (asked: { holePunching: boolean; upnp: boolean }): Promise<string[]> =>

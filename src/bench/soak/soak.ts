@@ -26,8 +26,8 @@ export interface SoakInit {
 const WAYS = 8
 const IDLE_MS = 200
 const KEEP_ALIVE_MS = 1_000
-/** A ping's interval, twice the time that it may take, and a busy machine's moment. */
-const DEATH_MS = 6_000
+/** Silence is noticed within two intervals, then two pings may take twice that each; and a busy machine's moment. */
+const DEATH_MS = 8_000
 /** What a reset did is felt for a moment: both ends hear of it, but not at once. */
 const RESET_MS = 1_000
 const CALL_TIMEOUT_MS = 10_000
