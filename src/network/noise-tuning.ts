@@ -23,9 +23,12 @@ export function tunedNoise(): (components: Parameters<Create>[0]) => ConnectionE
 }
 
 function withOwnFrames<S extends SecuredConnection>(secured: S): S {
-  const { decoder } = secured.connection as { decoder?: { decode?: unknown } }
-  if (typeof decoder?.decode !== 'function') return secured
+  const { decoder } = secured.connection as { decoder?: { decode?: unknown; buffer?: Uint8ArrayList } }
+  if (typeof decoder?.decode !== 'function' || decoder.buffer === undefined) return secured
   const frames = new NoiseFrames()
+  // What came right behind the handshake, and is not whole, is the old decoder's until here: without it, all that
+  // follows would be cut in the wrong places.
+  frames.take(decoder.buffer.subarray())
   // The list is of one piece, the socket's chunk, so that this is no copy.
   decoder.decode = (data: Uint8Array | Uint8ArrayList) => frames.take(data.subarray())
   return secured

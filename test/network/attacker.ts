@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
@@ -9,6 +10,8 @@ import { silentLibp2pLog } from '../../src/network/libp2p-log.ts'
 /** A connection of somebody who keeps the handshakes, and then does as he likes. */
 export interface Hostile {
   readonly connection: Connection
+  /** Below the encryption. */
+  readonly socket: Socket
   /** Below the multiplexer: bytes sent here are decrypted, and taken for yamux. */
   readonly wire: MessageStream
   /** Streams made here have negotiated nothing. */
@@ -22,7 +25,7 @@ export interface Attacker {
 
 /** libp2p as it is, with none of this project's care. */
 export async function startAttacker(): Promise<Attacker> {
-  const made: Omit<Hostile, 'connection'>[] = []
+  const made: Pick<Hostile, 'wire' | 'muxer'>[] = []
   const node = await createLibp2p({
     transports: [tcp()],
     connectionEncrypters: [noise()],
@@ -46,8 +49,9 @@ export async function startAttacker(): Promise<Attacker> {
     async connect(address) {
       const connection = await node.dial(multiaddr(address), { force: true })
       const parts = made.at(-1)
+      const { maConn } = connection as unknown as { maConn: { socket: Socket } }
       if (parts === undefined) throw new Error('no multiplexer was made')
-      return { connection, ...parts }
+      return { connection, socket: maConn.socket, ...parts }
     },
     stop: async () => node.stop()
   }

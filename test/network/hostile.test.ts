@@ -79,6 +79,28 @@ describe('below the handshake', () => {
   })
 })
 
+describe('below the encryption', () => {
+  const length = fc.oneof(fc.nat(20), fc.constantFrom(15, 16, 17, 65_535), fc.nat(65_535))
+  const message = fc.tuple(length, fc.uint8Array({ maxLength: 300 })).map(([declared, content]) => {
+    const prefix = Buffer.alloc(2)
+    prefix.writeUInt16BE(declared)
+    return Buffer.concat([prefix, content])
+  })
+
+  it('messages that are not encrypted for it, of any length, end that connection', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 5 }), async messages => {
+        const one = await hostile()
+        one.socket.write(Buffer.concat(messages))
+        // What is not complete is waited for.
+        one.socket.write(randomBytes(65_535))
+        await gone(one)
+      }),
+      { numRuns: 40 }
+    )
+  })
+})
+
 describe('below the multiplexer', () => {
   it('frames of any kind, any order and any length end at most that connection', async () => {
     const frame = fc.record({

@@ -92,8 +92,13 @@ export class InferenceServer {
 
   constructor(components: InferenceServerComponents, init: InferenceServerInit) {
     const { network, clock, logger, facts, runner } = components
-    const { kvBytesPerToken, delegateBytes = DELEGATE_BYTES, trustPriorities = false } = init
-    const { maxSessionsPerOwner = Number.POSITIVE_INFINITY, ...tableInit } = init
+    const {
+      kvBytesPerToken,
+      delegateBytes = DELEGATE_BYTES,
+      trustPriorities = false,
+      maxSessionsPerOwner = Number.POSITIVE_INFINITY,
+      ...tableInit
+    } = init
     this.#components = components
     this.#logger = logger
     this.#kvBytesPerToken = kvBytesPerToken
