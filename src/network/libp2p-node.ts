@@ -91,7 +91,9 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     ...(init.swarmKey !== undefined && { connectionProtector: preSharedKey({ psk: init.swarmKey }) }),
     connectionGater: init.gater,
     connectionManager: {
-      maxConnections: init.maxConnections,
+      // The gatekeeper and the pool hold the cap, and let idle ones make room; libp2p would refuse before they are asked.
+      // What is still shaking hands may come on top for a moment.
+      maxConnections: 2 * init.maxConnections,
       maxParallelDials: init.maxDials,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
