@@ -94,3 +94,17 @@ it('says what this version lacks', () => {
   expect(() => parse('gpu', '--device', 'webgpu')).toThrow(NotAvailableError)
   expect(() => parse('routes', '--link', 'tun')).toThrow(NotAvailableError)
 })
+
+describe('soak', () => {
+  it('takes ten minutes unless told otherwise, and pours nothing in unless asked to', () => {
+    expect(parse('soak').soak).toEqual({ durationMs: 600_000, flood: false })
+    expect(parse('soak', '--duration', '5s', '--flood', '--seed', '9')).toMatchObject({
+      soak: { durationMs: 5_000, flood: true },
+      init: { seed: 9 }
+    })
+  })
+
+  it('is of servers of its own', () => {
+    expect(() => parse('soak', '--peers', peer)).toThrow(UsageError)
+  })
+})
