@@ -16,7 +16,7 @@ import {
 import { type Network, verifySignature } from '../network/index.ts'
 import type { Digester, Pushes, Rewound, Route, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
-import { MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
+import { MAX_REPAIRS, PREFILL_TOKENS, RESUME_PATIENCE_MS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import type { Judge } from './judge.ts'
@@ -65,6 +65,8 @@ export interface BuiltChain {
 export class ChainBuilder {
   /** Servers that were brought to a length by replaying to them. */
   replays = 0
+  /** Sessions that went on over another connection than they were opened on. */
+  resumes = 0
   /** What became of pushes into sessions that are over. */
   readonly pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
   readonly #components: ChainBuilderComponents
@@ -220,7 +222,8 @@ export class ChainBuilder {
         maxLength,
         verify,
         route,
-        maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes
+        maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes,
+        resumeMs: () => (this.#isNeeded(server.peerId) ? RESUME_PATIENCE_MS : 0)
       },
       { signal }
     )
@@ -265,6 +268,19 @@ export class ChainBuilder {
     throw new HopError(hop.server.peerId, new ServerFaultError(hop.server.peerId, what))
   }
 
+  /** No servers tile the model without this one. */
+  #isNeeded(peerId: string): boolean {
+    const { candidates, blocks } = this.#init
+    const { standing } = this.#components
+    const others = candidates.filter(other => other.peerId !== peerId && !standing.isExcluded(other.peerId))
+    return (
+      chooseTiling(
+        others.map(({ from, to }) => ({ from, to, cost: [] })),
+        blocks
+      ).missing.length > 0
+    )
+  }
+
   #closeAllBut(hops: readonly Hop[]): void {
     const used = new Set(hops.map(({ session }) => session))
     for (const [peerId, session] of this.#sessions) {
@@ -275,7 +291,8 @@ export class ChainBuilder {
     }
   }
 
-  #count({ pushes }: SpanSession): void {
+  #count({ pushes, resumes }: SpanSession): void {
+    this.resumes += resumes
     this.pushes.used += pushes.used
     this.pushes.late += pushes.late
     this.pushes.ignored += pushes.ignored

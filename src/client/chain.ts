@@ -34,6 +34,8 @@ export interface ChainReport {
   /** Tokens, the least of all servers. */
   readonly committed: number
   readonly replays: number
+  /** Sessions that went on over another connection. */
+  readonly resumes: number
   readonly proofs: readonly EquivocationProof[]
 }
 
@@ -144,8 +146,8 @@ export class Chain {
     this.#fail(new CancelledError('the chain'))
     this.#shutdown.abort()
     const committed = await this.#builder.close()
-    const { pushes, replays } = this.#builder
-    return { pushes, committed, replays, proofs: this.#components.judge.proofs }
+    const { pushes, replays, resumes } = this.#builder
+    return { pushes, committed, replays, resumes, proofs: this.#components.judge.proofs }
   }
 
   async #settled(): Promise<void> {

@@ -17,6 +17,8 @@ export const PINGS = 2
 /** A delegated route may carry every token so many times: it is brought up to date again after a failure. */
 export const ROUTE_QUOTA_FACTOR = 4
 
+/** Without another server for its blocks a session is worth waiting for: as long as servers keep it, and less a little. */
+export const RESUME_PATIENCE_MS = 8 * second
 /** Replacing servers again and again within one pass means that the network is broken, not they. */
 export const MAX_REPAIRS = 16
 /** How long a server that failed is not used. */

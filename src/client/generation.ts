@@ -40,6 +40,8 @@ export interface GenerationResult extends LatencyFigures {
   readonly committed: number
   /** Servers that were brought up to date with kept inputs. */
   readonly replays: number
+  /** Times that a lost connection was made anew and its session went on as it was: nothing was replayed for it. */
+  readonly resumes: number
   /** That servers lied, each for anyone to check. */
   readonly proofs: readonly PortableProof[]
 }

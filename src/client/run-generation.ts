@@ -118,6 +118,7 @@ export async function runGeneration(
     verified: verify === 'none' ? 0 : chain.traces.flatMap(({ pushed }) => pushed.filter(Boolean)).length,
     committed: report.committed,
     replays: report.replays,
+    resumes: report.resumes,
     proofs: report.proofs.map(portableProof)
   }
 }

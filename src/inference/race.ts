@@ -225,6 +225,11 @@ export class Race<I> {
     return this.onTimer(now)
   }
 
+  /** The owner comes back, and may not have heard that its copies are needed. */
+  onOwnerBack(now: number): Effect<I>[] {
+    return this.onUpstreamGone(now)
+  }
+
   /** When `onTimer` is due, ms; null when nothing is waited for. */
   get deadline(): number | null {
     let earliest = this.#hold.deadline

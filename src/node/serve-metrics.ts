@@ -53,6 +53,7 @@ function sessionRows({ server, ledger }: MetricSources): Row[] {
       'Sessions refused: their client has as many as one may',
       () => ledger.sessionsOverLimit
     ],
+    ['sessions_resumed_total', 'Times that a client came back on another stream', of(s => s.resumed)],
     ['sessions_ended_total', 'Sessions ended, by reason', of(s => Object.entries(s.ended)), 'reason'],
     ['sessions_parked_total', 'Times that a session gave up its row', of(s => s.parkings)],
     ['sessions_unparked_total', 'Times that a parked session got a row back', of(s => s.unparkings)],

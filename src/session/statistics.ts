@@ -15,6 +15,8 @@ export class Counters {
   /** From the row to the end, of sessions that are gone. */
   readonly lease: Durations = { count: 0, totalMs: 0, longestMs: 0 }
   refused = 0
+  /** Times that an owner came back to its session on another stream. */
+  resumed = 0
   parkings = 0
   unparkings = 0
   /** Rows never lent again because they could not be emptied. */

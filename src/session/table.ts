@@ -99,6 +99,7 @@ export class SessionTable {
       throw this.#epitaphs.error(key, id)
     }
     entry.connection++
+    this.#counters.resumed++
     entry.disarm('grace')
     this.touch(entry)
     return entry

@@ -1,10 +1,10 @@
-import { AndthenError, ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
+import { ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
 import { Chain } from '../../src/client/chain.ts'
 import type { RouteName } from '../../src/client/chain-builder.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
 import { createLedger, createSpanLane, InferenceServer } from '../../src/inference/index.ts'
-import { createIdentity, type Network, verifySignature } from '../../src/network/index.ts'
+import { createIdentity, type Network, PeerUnreachableError, verifySignature } from '../../src/network/index.ts'
 import { oldest } from '../../src/session/index.ts'
 import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
 import { MemoryNetworks, type MemoryStream } from '../inference/server/memory-network.ts'
@@ -20,7 +20,7 @@ const MAX_LENGTH = 1000
 /** Peer ids of servers: what is dialled must be an address of just that peer, so these are real ones. */
 const identities = await Promise.all(Array.from({ length: 8 }, () => createIdentity()))
 export const nodes: readonly string[] = identities.map(({ peerId }) => peerId)
-const { peerId: owner } = await createIdentity()
+export const { peerId: owner } = await createIdentity()
 
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const peerOf = (target: string | readonly string[]): string => [target].flat()[0]!.split('/p2p/')[1]!
@@ -31,9 +31,10 @@ export class World {
   readonly servers: InferenceServer[] = []
   readonly #networks = new MemoryNetworks()
   readonly #candidates: Candidate[] = []
-  readonly #streams = new Map<string, MemoryStream[]>()
+  readonly #streams = new Map<string, { from: string; stream: MemoryStream }[]>()
   readonly #dead = new Set<string>()
   readonly #frozen = new Set<string>()
+  readonly #unreachable = new Set<string>()
   readonly #held = new Map<string, Promise<void>>()
 
   /** Servers `nodes[0]`, `nodes[1]`, ... of these spans. Of equals the first is the nearest: later ones are spares. */
@@ -84,14 +85,27 @@ export class World {
   kill(node: number): void {
     const peerId = nodes[node]!
     this.#dead.add(peerId)
-    for (const stream of this.#streams.get(peerId) ?? []) stream.other.abort(new Error('killed'))
+    for (const { stream } of this.#streams.get(peerId) ?? []) stream.other.abort(new Error('killed'))
+  }
+
+  /** The connection between `from` and this server is gone, with all that was on its way; both live on. */
+  cut(node: number, from = owner): void {
+    for (const { stream, ...on } of this.#streams.get(nodes[node]!) ?? [])
+      if (on.from === from) stream.other.abort(new Error('the connection is gone'))
+  }
+
+  /** Nobody gets a connection to it, though it lives, until what this returns is called. */
+  isolate(node: number): () => void {
+    const peerId = nodes[node]!
+    this.#unreachable.add(peerId)
+    return () => void this.#unreachable.delete(peerId)
   }
 
   /** The process stands still: its streams stay open, and nothing comes of them. */
   freeze(node: number): void {
     const peerId = nodes[node]!
     this.#frozen.add(peerId)
-    for (const stream of this.#streams.get(peerId) ?? []) stall(stream)
+    for (const { stream } of this.#streams.get(peerId) ?? []) stall(stream)
   }
 
   /** Nobody gets a stream to it before what this returns is called. */
@@ -150,9 +164,10 @@ export class World {
       openStream: async (target, protocol) => {
         const peer = peerOf(target)
         await this.#held.get(peer)
-        if (this.#dead.has(peer)) throw new AndthenError('PEER_UNREACHABLE', `${peer} is dead`)
+        if (this.#dead.has(peer)) throw new PeerUnreachableError(peer, [], 'refused')
+        if (this.#unreachable.has(peer)) throw new PeerUnreachableError(peer, [], 'timeout')
         const stream = this.#networks.open(from, peer, protocol)
-        this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), stream])
+        this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), { from, stream }])
         if (this.#frozen.has(peer)) stall(stream)
         return stream
       },

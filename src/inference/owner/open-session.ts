@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import { type AndthenError, CancelledError, type Clock, type Logger, TimeoutError } from '../../base/index.ts'
-import type { Network, PeerStream, PeerTarget } from '../../network/index.ts'
+import type { Clock, Logger } from '../../base/index.ts'
+import type { Network, PeerTarget } from '../../network/index.ts'
 import {
   Codec,
   INFERENCE_PROTOCOL,
   KEY_BYTES,
+  type Outgoing,
+  type OwnerMessage,
   PROTOCOL_VERSION,
   type Route,
   VerifyPolicy,
   type VerifyPolicyName
 } from '../../wire/index.ts'
-import { OPEN_TIMEOUT_MS } from './constants.ts'
-import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
-import { OwnerStream } from './owner-stream.ts'
+import { beginStream } from './begin-stream.ts'
+import type { Reconnect } from './come-back.ts'
+import { OPEN_TIMEOUT_MS, RESUME_TIMEOUT_MS } from './constants.ts'
 import { SpanSession } from './span-session.ts'
 
 export interface OpenSessionComponents {
@@ -37,6 +39,17 @@ export interface OpenSessionInit {
   maxTensorBytes: number
   /** For the stream, for the grant, and again for each sign of life from a server's backlog. @default 10 s */
   timeoutMs?: number
+  /**
+   * For how long to try to come back to the session when the connection is lost, ms: asked then. With 0 it is tried once.
+   * @default 0
+   */
+  resumeMs?: () => number
+}
+
+export interface OpenSessionOptions {
+  signal?: AbortSignal | undefined
+  /** The server keeps the session in its backlog; called again with each sign of life. */
+  onQueued?: (() => void) | undefined
 }
 
 /**
@@ -46,81 +59,67 @@ export interface OpenSessionInit {
  * ProtocolNotSupportedError, ConnectionLostError, TimeoutError, CancelledError
  */
 export async function openSession(
-  { network, logger, clock }: OpenSessionComponents,
+  components: OpenSessionComponents,
   init: OpenSessionInit,
-  options: { signal?: AbortSignal | undefined } = {}
+  options: OpenSessionOptions = {}
 ): Promise<SpanSession> {
-  const timeoutMs = init.timeoutMs ?? OPEN_TIMEOUT_MS
-  const stream = await network.openStream(init.peer, INFERENCE_PROTOCOL, { signal: options.signal, timeoutMs })
-  const session = await requestSession(stream, clock, { ...init, timeoutMs }, options.signal)
+  const { network, logger, clock } = components
+  const { peer, maxTensorBytes, timeoutMs = OPEN_TIMEOUT_MS, resumeMs = () => 0 } = init
+  const id = randomBytes(KEY_BYTES)
+  const stream = await network.openStream(peer, INFERENCE_PROTOCOL, { signal: options.signal, timeoutMs })
+  const session = await beginStream(
+    stream,
+    openMessage(id, init),
+    (answer, stream) =>
+      answer.kind === 'opened'
+        ? new SpanSession(
+            { clock, logger, stream, reconnect: reconnecting(components, init, id) },
+            { opened: answer.value, resumeMs }
+          )
+        : undefined,
+    components,
+    { timeoutMs, maxTensorBytes, phase: 'opening a session', onQueued: options.onQueued },
+    options.signal
+  )
   logger.debug({ peer: session.peerId, blocks: [init.from, init.to], credit: session.credit }, 'session opened')
   return session
 }
 
-function requestSession(
-  peerStream: PeerStream,
-  clock: Clock,
-  init: OpenSessionInit & { timeoutMs: number },
-  signal: AbortSignal | undefined
-): Promise<SpanSession> {
-  const { timeoutMs } = init
-  return new Promise((resolve, reject) => {
-    const onTimeout = (): void => stream.abort(new TimeoutError('opening a session', timeoutMs, { details: { peer } }))
-    const onAbort = (): void => stream.abort(new CancelledError('opening a session'))
-    let cancel = clock.after(timeoutMs, onTimeout)
-    const settle = (): void => {
-      cancel()
-      signal?.removeEventListener('abort', onAbort)
-    }
-    const onEnd = (error: AndthenError): void => {
-      settle()
-      reject(error)
-    }
-    const stream = new OwnerStream(
-      peerStream,
-      {
-        onMessage(message) {
-          switch (message.kind) {
-            case 'opened':
-              settle()
-              resolve(new SpanSession({ clock, stream }, message.value))
-              break
-            case 'queued':
-              cancel()
-              cancel = clock.after(timeoutMs, onTimeout)
-              break
-            case 'error':
-              stream.abort(new RemoteError(peer, message.value))
-              break
-            case 'terminated':
-              stream.abort(new SessionTerminatedError(peer, message.value))
-              break
-            default:
-              stream.abort(new ServerFaultError(peer, `sent "${message.kind}" before it opened the session`))
-          }
-          return null
-        },
-        onTensor: () => undefined,
-        onEnd
+/** The way back to this session, whatever became of the stream that it was opened on. */
+function reconnecting(components: OpenSessionComponents, init: OpenSessionInit, id: Uint8Array): Reconnect {
+  const limits = { timeoutMs: RESUME_TIMEOUT_MS, maxTensorBytes: init.maxTensorBytes }
+  return async (resume, adopt, signal) => {
+    const { timeoutMs } = limits
+    const stream = await components.network.openStream(init.peer, INFERENCE_PROTOCOL, { signal, timeoutMs })
+    await beginStream(
+      stream,
+      { kind: 'resume', value: { ...resume, id } },
+      (answer, stream) => {
+        if (answer.kind !== 'resumed') return undefined
+        adopt(stream, answer.value)
+        return stream
       },
-      init
+      components,
+      { ...limits, phase: 'resuming a session' },
+      signal
     )
-    const peer = stream.peerId
-    signal?.addEventListener('abort', onAbort, { once: true })
-    if (signal?.aborted === true) onAbort()
-    stream.send({
-      kind: 'open',
-      value: {
-        version: PROTOCOL_VERSION,
-        modelDigest: init.modelDigest,
-        from: init.from,
-        to: init.to,
-        id: randomBytes(KEY_BYTES),
-        maxLength: init.maxLength,
-        codec: Codec.f32,
-        verify: VerifyPolicy[init.verify],
-        ...(init.route === undefined ? {} : { route: init.route })
-      }
-    })
-  })
+  }
+}
+
+function openMessage(id: Uint8Array, init: OpenSessionInit): Outgoing<OwnerMessage> {
+  const { modelDigest, from, to, maxLength, verify, route } = init
+  return {
+    kind: 'open',
+    value: {
+      version: PROTOCOL_VERSION,
+      modelDigest,
+      from,
+      to,
+      id,
+      maxLength,
+      codec: Codec.f32,
+      verify: VerifyPolicy[verify],
+      ...(route === undefined ? {} : { route })
+    }
+  }
 }

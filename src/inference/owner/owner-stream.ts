@@ -15,8 +15,10 @@ export interface ServerMessageHandler {
   /** A message; `bytes` of tensor follow (0: none). Returns where they go, or null to read past them. */
   onMessage(message: ServerMessage, bytes: number): Uint8Array | null
   onTensor(message: ServerMessage, tensor: Uint8Array): void
-  /** The stream is over; once. */
+  /** The stream is over: either end has ended it. The last call, as is `onLost`. */
   onEnd(error: AndthenError): void
+  /** The stream broke, or the connection beneath it: neither end has ended it in good order. */
+  onLost(error: AndthenError): void
 }
 
 /** A stream of the inference protocol as its owner sees it: messages instead of bytes. Reading never waits for writing. */
@@ -59,10 +61,10 @@ export class OwnerStream {
       this.#writer.drained()
       this.#checkFlushed()
     }
-    stream.onClose = error =>
-      this.#end(
-        error === undefined ? new ConnectionLostError(this.peerId, 'it closed the stream') : toAndthenError(error)
-      )
+    stream.onClose = error => {
+      if (error === undefined) this.#end(new ConnectionLostError(this.peerId, 'it closed the stream'))
+      else this.#end(toAndthenError(error), true)
+    }
   }
 
   /** Nothing waits to be sent. */
@@ -106,11 +108,12 @@ export class OwnerStream {
     for (const resolve of this.#flushWaiters.splice(0)) resolve()
   }
 
-  #end(error: AndthenError): void {
+  #end(error: AndthenError, lost = false): void {
     if (this.#ended) return
     this.#ended = true
     this.#writer.clear()
     this.#checkFlushed()
-    this.handler.onEnd(error)
+    if (lost) this.handler.onLost(error)
+    else this.handler.onEnd(error)
   }
 }

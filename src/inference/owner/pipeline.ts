@@ -180,6 +180,7 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
       onMismatch: mismatch => {
         if (ofThisEpoch(mismatch)) this.#apply(this.#passes.onMismatch(server, mismatch))
       },
+      onResumed: () => this.#events.onProgress(),
       onEnd: error => this.fail(server, error)
     })
   }

@@ -1,4 +1,4 @@
-import { type AndthenError, CancelledError, type Clock } from '../../base/index.ts'
+import { type AndthenError, CancelledError, type Clock, type Logger, toAndthenError } from '../../base/index.ts'
 import type {
   Credit,
   Lengths,
@@ -9,13 +9,17 @@ import type {
   Output,
   OwnerMessage,
   Pushes,
+  Resumed,
   Rewound,
   ServerMessage,
   Terminated
 } from '../../wire/index.ts'
-import { CLOSE_TIMEOUT_MS, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
+import { comeBack, type Reconnect } from './come-back.ts'
+import { CLOSE_TIMEOUT_MS, FRUITLESS_RESUMES, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
 import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
 import type { OwnerStream } from './owner-stream.ts'
+import { PendingRewinds, type RewindRequest } from './pending-rewinds.ts'
+import { SentLog } from './sent-log.ts'
 
 type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
 
@@ -27,6 +31,8 @@ export interface SessionListener {
   onTensor(output: Output, tensor: Uint8Array): void
   onNeedCopy(request: NeedCopy): void
   onMismatch(mismatch: Mismatch): void
+  /** The connection was lost, and is back: what was under way goes on. */
+  onResumed?(): void
   /** The session is over, though it was not closed or aborted from here; the last call. */
   onEnd(error: AndthenError): void
 }
@@ -39,46 +45,63 @@ const unheard: SessionListener = {
   onEnd: () => undefined
 }
 
-interface PendingRewind {
-  resolve(rewound: Rewound): void
-  reject(error: AndthenError): void
-  cancel(): void
+export interface SpanSessionComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly stream: OwnerStream
+  readonly reconnect: Reconnect
+}
+
+export interface SpanSessionInit {
+  /** The answer to the `Open` that was the stream's first message. */
+  readonly opened: Opened
+  /** For how long to try to come back when the connection is lost, ms: asked then. With 0 it is tried once. */
+  readonly resumeMs: () => number
 }
 
 /**
  * The owner's end of one open session on one server: requests out, answers in. What to send when is decided by its
- * user, who keeps what is outstanding within `opened.credit`.
+ * user, who keeps what is outstanding within `opened.credit`. Where the connection is lost the session is resumed on
+ * another stream, what may be lost is said again, and its user notices nothing but the time that it took.
+ *
+ *     open ◀──Resumed── away ──refused, or too late──▶ ended
+ *       '──connection lost──▲
  */
 export class SpanSession {
   /** What the server granted. */
   readonly opened: Opened
+  /** How often it was resumed. */
+  resumes = 0
+  readonly #components: Omit<SpanSessionComponents, 'stream'>
   readonly #clock: Clock
-  readonly #stream: OwnerStream
-  readonly #rewinds = new Map<number, PendingRewind>()
+  readonly #resumeMs: () => number
+  readonly #log = new SentLog()
+  /** Aborted when the session needs no stream any more. */
+  readonly #over = new AbortController()
+  #stream: OwnerStream
+  /** Resumed since the last answer. */
+  #fruitless = 0
+  #returning = Promise.resolve(true)
+  readonly #rewinds: PendingRewinds
   #listener = unheard
-  #state: 'open' | 'closing' | 'ended' = 'open'
+  #state: 'open' | 'away' | 'closing' | 'ended' = 'open'
   #endedBy: AndthenError | null = null
   #onLastWord: (terminated: Terminated | null) => void = () => undefined
-  #epoch = 0
   /** Proofs that wait for the next step. */
   readonly #proofs: OwnerValue<'verify'>[] = []
   #stopWaiting: (() => void) | null = null
   #lengths: Lengths
   #pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
 
-  /** @param opened the answer to the `Open` that was the stream's first message */
-  constructor(components: { clock: Clock; stream: OwnerStream }, opened: Opened) {
+  constructor(components: SpanSessionComponents, { opened, resumeMs }: SpanSessionInit) {
+    this.#components = components
     this.#clock = components.clock
     this.#stream = components.stream
+    this.#resumeMs = resumeMs
     this.opened = opened
     this.#lengths = opened.lengths
-    this.#stream.handler = {
-      onMessage: (message, bytes) => this.#onMessage(message, bytes),
-      onTensor: (message, tensor) => {
-        if (message.kind === 'output') this.#listener.onTensor(message.value, tensor)
-      },
-      onEnd: error => this.#end(error)
-    }
+    this.#rewinds = new PendingRewinds(components.clock, components.stream.peerId)
+    this.#hear(components.stream)
   }
 
   get peerId(): string {
@@ -104,9 +127,14 @@ export class SpanSession {
     return this.#stream.idle
   }
 
-  /** It can be used. */
+  /** It can be used; while it is away what is asked of it waits. */
   get alive(): boolean {
-    return this.#state === 'open'
+    return this.#state === 'open' || this.#state === 'away'
+  }
+
+  /** The connection is lost, and the way back is being tried. */
+  get away(): boolean {
+    return this.#state === 'away'
   }
 
   /** Hears what comes from now on; at once, if the session is over already. */
@@ -117,17 +145,14 @@ export class SpanSession {
 
   /** @param bytes float32 [n, hidden], unchanged from here on; null: a push brings the input */
   step(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
+    this.#log.sent(step, bytes)
     this.#sendProofs()
-    if (bytes === null) {
-      this.#stream.send({ kind: 'step', value: step })
-      return
-    }
-    const { epoch = 0 } = step
-    this.#stream.sendTensor({ kind: 'step', value: step }, bytes, { stale: () => epoch < this.#epoch })
+    this.#sendStep(step, bytes)
   }
 
   /** Proves an input: with the next thing that is sent, or a moment later. Nobody waits for it: a token counts without. */
   verify(verify: OwnerValue<'verify'>): void {
+    this.#log.proven(verify)
     this.#proofs.push(verify)
     this.#stopWaiting ??= this.#clock.after(PROOF_WAIT_MS, () => this.#sendProofs())
   }
@@ -137,25 +162,16 @@ export class SpanSession {
    *
    * @throws ServerFaultError without an answer in time; else what ended the session, if it did
    */
-  rewind(rewind: OwnerValue<'rewind'> & { epoch: number }): Promise<Rewound> {
-    const { epoch } = rewind
-    return new Promise<Rewound>((resolve, reject) => {
-      if (this.#state !== 'open') {
-        reject(this.#endedBy ?? new ServerFaultError(this.peerId, 'has no session for a rewind any more'))
-        return
-      }
-      // Tensors of the epoch before are stale once this is sent.
-      this.#epoch = epoch
-      this.#sendProofs()
-      this.#stream.send({ kind: 'rewind', value: rewind })
-      if (this.#endedBy !== null) {
-        reject(this.#endedBy)
-        return
-      }
-      const late = new ServerFaultError(this.peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
-      const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => this.#takeRewind(epoch)?.reject(late))
-      this.#rewinds.set(epoch, { resolve, reject, cancel })
-    })
+  async rewind(rewind: RewindRequest): Promise<Rewound> {
+    const gone = (): AndthenError => this.#endedBy ?? new ServerFaultError(this.peerId, 'has no session any more')
+    if (!this.alive) throw gone()
+    // Tensors of the epoch before are stale once this is sent.
+    this.#log.begin(rewind.epoch)
+    this.#sendProofs()
+    this.#stream.send({ kind: 'rewind', value: rewind })
+    // Nothing that is thrown away in sending it is answered.
+    if (!this.alive) throw gone()
+    return this.#rewinds.add(rewind)
   }
 
   /**
@@ -180,18 +196,97 @@ export class SpanSession {
 
   /** Ends the session when what was sent is sent. Returns the server's last word, or null where it has none within a second. */
   async close(): Promise<Terminated | null> {
-    if (this.#state !== 'open') return null
+    if (!this.alive) return null
     this.#sendProofs()
+    const away = this.#state === 'away'
     this.#state = 'closing'
-    this.#rejectRewinds(new CancelledError('a rewind'))
+    this.#rewinds.rejectAll(new CancelledError('a rewind'))
+    // A server that is not reached any more ends the session when its grace is over.
+    if (away && !(await this.#back())) return null
     // Close overtakes tensors, and a copy that proves the last step must not be overtaken.
     return this.#sayGoodbye(this.#stream.flushed())
   }
 
   /** Gives the session up without a word; the listener hears nothing. */
   abort(error: AndthenError): void {
-    if (this.#state === 'open') this.#state = 'closing'
+    if (this.alive) this.#state = 'closing'
+    this.#over.abort(error)
+    this.#rewinds.rejectAll(error)
     this.#stream.abort(error)
+  }
+
+  #sendStep(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
+    if (bytes === null) {
+      this.#stream.send({ kind: 'step', value: step })
+      return
+    }
+    const { epoch = 0 } = step
+    this.#stream.sendTensor({ kind: 'step', value: step }, bytes, { stale: () => epoch < this.#log.epoch })
+  }
+
+  #hear(stream: OwnerStream): void {
+    stream.handler = {
+      onMessage: (message, bytes) => this.#onMessage(message, bytes),
+      onTensor: (message, tensor) => {
+        if (message.kind === 'output') this.#listener.onTensor(this.#log.whole(message.value), tensor)
+      },
+      onEnd: error => this.#end(error),
+      onLost: error => {
+        this.#returning = this.#comeBack(error)
+      }
+    }
+  }
+
+  /** False, and the session is over with what took the connection, where there is no way back. */
+  async #comeBack(lost: AndthenError): Promise<boolean> {
+    if (this.#state !== 'open' || this.#log.replaying || this.#fruitless >= FRUITLESS_RESUMES) {
+      this.#end(lost)
+      return false
+    }
+    const { logger } = this.#components
+    const peer = this.peerId
+    this.#state = 'away'
+    this.#fruitless++
+    const resume = { incarnation: this.opened.incarnation, epoch: this.#log.epoch, outputs: this.#log.outputs }
+    const adopt = (stream: OwnerStream, resumed: Resumed): void => this.#adopt(stream, resumed)
+    try {
+      await comeBack(this.#components, { patienceMs: this.#resumeMs(), resume, adopt }, this.#over.signal)
+      return true
+    } catch (thrown) {
+      const { code, message } = toAndthenError(thrown)
+      logger.debug({ peer, code, reason: message }, 'a session could not be resumed')
+      this.#end(lost)
+      return false
+    }
+  }
+
+  /** Whether the way back was found before nobody waits for it any more. */
+  #back(): Promise<boolean> {
+    return new Promise(resolve => {
+      const cancel = this.#clock.after(CLOSE_TIMEOUT_MS, () => {
+        this.#over.abort(new CancelledError('a session'))
+        resolve(false)
+      })
+      void this.#returning.then(back => {
+        cancel()
+        resolve(back)
+      })
+    })
+  }
+
+  /** Says again what may be lost, on the stream that speaks for the session from now on. */
+  #adopt(stream: OwnerStream, resumed: Resumed): void {
+    this.#stream = stream
+    this.#hear(stream)
+    if (this.#state === 'away') this.#state = 'open'
+    this.resumes++
+    this.#lengths = resumed.lengths
+    this.#components.logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
+    for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
+    for (const message of this.#log.again(resumed))
+      if (message.kind === 'step') this.#sendStep(message.value, message.bytes)
+      else stream.send(message)
+    this.#listener.onResumed?.()
   }
 
   /** One deadline for all of it: a server that takes nothing is waited for no longer than one that says nothing. */
@@ -215,12 +310,10 @@ export class SpanSession {
   #onMessage(message: ServerMessage, bytes: number): Uint8Array | null {
     switch (message.kind) {
       case 'output':
-        this.#lengths = message.value.lengths
-        this.#pushes = message.value.pushes
-        return this.#listener.onOutput(message.value, bytes)
+        return this.#onOutput(message.value, bytes)
       case 'rewound':
         this.#lengths = message.value.lengths
-        this.#takeRewind(message.value.epoch)?.resolve(message.value)
+        this.#rewinds.answered(message.value)
         return null
       case 'needCopy':
         this.#listener.onNeedCopy(message.value)
@@ -252,15 +345,25 @@ export class SpanSession {
     for (const verify of this.#proofs.splice(0)) this.#stream.send({ kind: 'verify', value: verify })
   }
 
-  #takeRewind(epoch: number): PendingRewind | undefined {
-    const pending = this.#rewinds.get(epoch)
-    this.#rewinds.delete(epoch)
-    pending?.cancel()
-    return pending
-  }
-
-  #rejectRewinds(error: AndthenError): void {
-    for (const epoch of [...this.#rewinds.keys()]) this.#takeRewind(epoch)?.reject(error)
+  #onOutput(output: Output, bytes: number): Uint8Array | null {
+    this.#lengths = output.lengths
+    this.#pushes = output.pushes
+    this.#fruitless = 0
+    const arrival = this.#log.arrived(output, bytes)
+    switch (arrival.kind) {
+      case 'first': {
+        const into = this.#listener.onOutput(output, bytes)
+        this.#log.goes(output, into)
+        return into
+      }
+      case 'again':
+        return arrival.into?.length === bytes ? arrival.into : null
+      case 'other':
+        this.#stream.abort(new ServerFaultError(this.peerId, `answered step ${output.step} twice, and differently`))
+        return null
+      case 'known':
+        return null
+    }
   }
 
   /** The server refused something: the session is of no more use, and its place there is wanted by others. */
@@ -272,17 +375,18 @@ export class SpanSession {
   }
 
   #end(error: AndthenError): void {
-    const wasOpen = this.#state === 'open'
+    const wasOpen = this.alive
     this.#state = 'ended'
     this.#stopWaiting?.()
-    this.#rejectRewinds(error)
+    this.#over.abort(error)
+    this.#rewinds.rejectAll(error)
     this.#onLastWord(null)
     if (wasOpen) this.#tellEnd(error)
   }
 
   #tellEnd(error: AndthenError): void {
     this.#endedBy = error
-    this.#rejectRewinds(error)
+    this.#rewinds.rejectAll(error)
     this.#listener.onEnd(error)
   }
 }

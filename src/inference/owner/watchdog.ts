@@ -53,12 +53,15 @@ export class Watchdog {
   async #check(): Promise<void> {
     const pipeline = this.#pipeline
     const waiting = pipeline?.waitingFor ?? null
-    const server = waiting === null ? undefined : pipeline?.hops[waiting.server]?.server
-    if (pipeline !== null && waiting !== null && server !== undefined) {
-      const quiet = this.#watch.check(this.#clock.now(), { overtaken: waiting.overtaken, pingMs: server.pingMs })
+    const hop = waiting === null ? undefined : pipeline?.hops[waiting.server]
+    if (pipeline !== null && waiting !== null && hop !== undefined) {
+      const { server, session } = hop
+      // One whose connection was lost is looked for already, and cannot have said anything meanwhile.
+      const overtaken = waiting.overtaken && !session.away
+      const quiet = this.#watch.check(this.#clock.now(), { overtaken, pingMs: server.pingMs })
       if (quiet === 'failed')
         pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
-      if (quiet === 'suspect' && !(await this.#answers(server)))
+      if (quiet === 'suspect' && !session.away && !(await this.#answers(server)))
         pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
       // It lives: it has as much time again. If another epoch began meanwhile, an alarm of its own is set.
       if (quiet !== 'fine') this.#watch.asked(this.#clock.now())

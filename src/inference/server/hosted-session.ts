@@ -178,6 +178,7 @@ export class HostedSession {
     if (resume.epoch !== epoch) return
     for (const record of this.race.answeredFrom(resume.outputs)) this.#send(record)
     if (this.#mismatch?.epoch === epoch) connection.send({ kind: 'mismatch', value: this.#mismatch })
+    this.#apply(this.race.onOwnerBack(this.#components.clock.now()))
   }
 
   /** The session is over: stops its work, tells both neighbours. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { AndthenError, ManualClock, silentLogger } from '../../../src/base/index.ts'
+import { PeerUnreachableError } from '../../../src/network/index.ts'
 import { openSession, type SessionListener, type SpanSession } from '../../../src/inference/owner/index.ts'
 import {
   MessageReader,
@@ -50,8 +51,14 @@ class Script {
   }
 
   open(signal?: AbortSignal): Promise<SpanSession> {
+    // Nobody listens there any more, once the first stream is open.
+    const streams = [this.stream.other]
+    const openStream = (): Promise<MemoryStream> =>
+      streams[0] === undefined
+        ? Promise.reject(new PeerUnreachableError('server', [], 'refused'))
+        : Promise.resolve(streams.shift()!)
     return openSession(
-      { network: { openStream: () => Promise.resolve(this.stream.other) }, logger: silentLogger, clock: this.clock },
+      { network: { openStream }, logger: silentLogger, clock: this.clock },
       {
         peer: 'server',
         modelDigest: new Uint8Array(32).fill(1),
@@ -338,7 +345,7 @@ describe('an open session', () => {
       'SESSION_TERMINATED'
     ],
     ['refused a step', script => script.say({ kind: 'error', value: { code: 'GAP', message: 'a gap' } }), 'GAP'],
-    ['lost with its stream', script => script.stream.abort(new Error('reset')), 'INTERNAL'],
+    ['lost with its stream', script => script.stream.abort(new Error('reset')), 'CONNECTION_LOST'],
     ['closed by the server', script => void script.stream.close(), 'CONNECTION_LOST'],
     ['sent garbage', script => void script.stream.send([new Uint8Array([0])]), 'FRAME_MALFORMED'],
     [

@@ -1,4 +1,4 @@
-import type { Network, PeerStream, StreamHandler } from '../../../src/network/index.ts'
+import { ConnectionLostError, type Network, type PeerStream, type StreamHandler } from '../../../src/network/index.ts'
 
 const nothing = (): void => undefined
 
@@ -51,7 +51,8 @@ export class MemoryStream implements PeerStream {
   abort(error: Error): void {
     this.#queue = []
     this.#end(error)
-    setImmediate(() => this.other.#end(new Error('reset by the other end')))
+    const { other } = this
+    setImmediate(() => other.#end(new ConnectionLostError(other.remotePeer, 'the peer reset the stream')))
   }
 
   #flush(): void {

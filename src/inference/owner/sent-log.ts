@@ -1,0 +1,160 @@
+import { equalBytes, type Outgoing, type Output, type OwnerMessage, type Resumed } from '../../wire/index.ts'
+
+type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
+
+/** A message to be sent again, with its tensor. */
+export type SentAgain =
+  | { readonly kind: 'step'; readonly value: OwnerValue<'step'>; readonly bytes: Uint8Array | null }
+  | { readonly kind: 'verify'; readonly value: OwnerValue<'verify'> }
+
+/** What to make of an output's header. */
+export type Arrival =
+  /** It is the first for its step: whoever listens says where its tensor goes. */
+  | { readonly kind: 'first' }
+  /** Its header was told before the stream was lost, its tensor was not whole: that goes where it was to go. */
+  | { readonly kind: 'again'; readonly into: Uint8Array | null }
+  /** It was here whole. */
+  | { readonly kind: 'known' }
+  /** It contradicts what was told before. */
+  | { readonly kind: 'other' }
+
+interface Sent {
+  readonly step: number
+  /** One past its last token. */
+  readonly end: number
+  readonly value: OwnerValue<'step'>
+  /** The input, where it was sent. */
+  bytes: Uint8Array | null
+  /** The digest that proves the input, where it was sent. */
+  digest: Uint8Array | null
+  header: Output | null
+  into: Uint8Array | null
+  whole: boolean
+}
+
+/** Steps remembered at most: no honest server leaves more of them unanswered or uncommitted. */
+const MOST = 64
+
+/**
+ * What was said of the steps of this epoch and may be lost with the stream: each step until its answer is whole and it is
+ * committed. All of it may be said twice: a server that has it already changes nothing for it.
+ *
+ *     sent ──header──▶ told ──tensor──▶ whole ──committed──▶ forgotten
+ */
+export class SentLog {
+  readonly #steps: Sent[] = []
+  #epoch = 0
+  #nextStep = 0
+  #replays = 0
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Replayed steps have no numbers that an answer could be asked for by: while some are unanswered nothing is resumed. */
+  get replaying(): boolean {
+    return this.#replays > 0
+  }
+
+  /** The first step whose answer is not whole here: answers are wanted from it on. */
+  get outputs(): number {
+    return this.#steps.find(({ whole }) => !whole)?.step ?? this.#nextStep
+  }
+
+  /** A higher epoch begins: nothing of the one before matters any more. */
+  begin(epoch: number): void {
+    this.#epoch = epoch
+    this.#steps.length = 0
+    this.#nextStep = 0
+    this.#replays = 0
+  }
+
+  sent(value: OwnerValue<'step'>, bytes: Uint8Array | null): void {
+    const { epoch = 0, step = 0, position = 0, n = 0, replay = false } = value
+    if (epoch !== this.#epoch) return
+    if (replay) {
+      this.#replays++
+      return
+    }
+    const known = this.#find(step)
+    if (known !== undefined) {
+      known.bytes ??= bytes
+      return
+    }
+    if (step < this.#nextStep) return
+    this.#nextStep = step + 1
+    const end = position + n
+    this.#steps.push({ step, end, value, bytes, digest: null, header: null, into: null, whole: false })
+    if (this.#steps.length > MOST) this.#steps.shift()
+  }
+
+  proven({ epoch = 0, step = 0, digest }: OwnerValue<'verify'>): void {
+    const known = epoch === this.#epoch ? this.#find(step) : undefined
+    if (known !== undefined) known.digest = digest ?? null
+  }
+
+  /** An output's header came, with `bytes` of tensor to follow. */
+  arrived(output: Output, bytes: number): Arrival {
+    const sent = this.#sentFor(output)
+    if (sent === undefined) {
+      if (output.replay && bytes === 0) this.#replayed(output)
+      return { kind: 'first' }
+    }
+    if (sent.header === null) {
+      sent.header = output
+      sent.whole = bytes === 0
+      this.#forget(output.lengths.committed)
+      return { kind: 'first' }
+    }
+    if (sent.whole) return { kind: 'known' }
+    if (!equalBytes(sent.header.outputDigest, output.outputDigest)) return { kind: 'other' }
+    return { kind: 'again', into: sent.into }
+  }
+
+  /** Where the tensor of an output goes, as was said when its header was told first. */
+  goes(output: Output, into: Uint8Array | null): void {
+    const sent = this.#sentFor(output)
+    if (sent !== undefined) sent.into = into
+  }
+
+  /** The tensor of an output is whole. Returns the header that was told for it: another object, where it came twice. */
+  whole(output: Output): Output {
+    const sent = this.#sentFor(output)
+    if (sent === undefined) {
+      this.#replayed(output)
+      return output
+    }
+    sent.whole = true
+    this.#forget(output.lengths.committed)
+    return sent.header ?? output
+  }
+
+  /** What the server may not have heard, in the order in which it is said. */
+  *again({ epoch, nextStep, lengths }: Pick<Resumed, 'epoch' | 'nextStep' | 'lengths'>): Generator<SentAgain> {
+    if (epoch !== this.#epoch) return
+    this.#forget(lengths.committed)
+    for (const { step, end, value, bytes, digest } of this.#steps) {
+      const heard = step < nextStep
+      if (heard && end <= lengths.committed) continue
+      if (!heard || bytes !== null) yield { kind: 'step', value, bytes }
+      if (digest !== null) yield { kind: 'verify', value: { epoch: this.#epoch, step, digest } }
+    }
+  }
+
+  #find(step: number): Sent | undefined {
+    return this.#steps.findLast(sent => sent.step === step)
+  }
+
+  #sentFor({ epoch, step, replay }: Output): Sent | undefined {
+    return replay || epoch !== this.#epoch ? undefined : this.#find(step)
+  }
+
+  #replayed({ epoch, replay }: Output): void {
+    if (replay && epoch === this.#epoch) this.#replays = Math.max(0, this.#replays - 1)
+  }
+
+  #forget(committed: number): void {
+    for (let [first] = this.#steps; first?.whole === true && first.end <= committed; [first] = this.#steps)
+      this.#steps.shift()
+  }
+}
