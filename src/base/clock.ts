@@ -6,6 +6,20 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
 }
 
+/** Resolves after `ms`, or at once when the signal is aborted. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const wake = (): void => {
+      cancel()
+      signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    const cancel = clock.after(ms, wake)
+    signal.addEventListener('abort', wake)
+    if (signal.aborted) wake()
+  })
+}
+
 /** The process's monotonic clock. Timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),

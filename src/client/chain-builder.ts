@@ -3,20 +3,31 @@ import {
   CancelledError,
   type Clock,
   type Logger,
+  pause,
   TimeoutError,
   toAndthenError
 } from '../base/index.ts'
 import {
   type Boundaries,
   createRouteCheck,
+  openInOrder,
   openSession,
+  type OpenSessionOptions,
   ServerFaultError,
   type SpanSession
 } from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
 import type { Digester, Pushes, Rewound, Route, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
-import { MAX_REPAIRS, PREFILL_TOKENS, RESUME_PATIENCE_MS, ROUTE_QUOTA_FACTOR } from './constants.ts'
+import { busyFor, NoRoomError } from './busy.ts'
+import {
+  BUSY_PATIENCE_MS,
+  MAX_REPAIRS,
+  PREFILL_TOKENS,
+  QUEUED_MS,
+  RESUME_PATIENCE_MS,
+  ROUTE_QUOTA_FACTOR
+} from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import type { Judge } from './judge.ts'
@@ -89,9 +100,14 @@ export class ChainBuilder {
    * left, CancelledError
    */
   async build(position: number, signal: AbortSignal): Promise<BuiltChain> {
+    const { clock, standing } = this.#components
+    const patientUntil = clock.now() + BUSY_PATIENCE_MS
     let failure: AndthenError | undefined
-    for (let attempt = 0; attempt < MAX_REPAIRS; attempt++) {
+    for (let attempt = 0; attempt < MAX_REPAIRS; ) {
       const servers = this.#choose(failure)
+      const busyMs = Math.max(...servers.map(({ peerId }) => standing.busyMs(peerId)))
+      if (failure !== undefined && busyFor(failure) !== null && clock.now() + busyMs > patientUntil) throw failure
+      await this.#waitWithNothing(busyMs, signal)
       try {
         const hops = await (this.#delegates(servers) ? this.#openRoute(servers, signal) : this.#open(servers, signal))
         if (this.#delegates(servers)) await this.#catchUp(hops, servers, position, signal)
@@ -103,6 +119,7 @@ export class ChainBuilder {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
         failure = error.cause
+        if (busyFor(failure) === null) attempt++
         this.#components.judge.failed(error.peerId, error.cause, servers)
         this.drop(error.peerId, error.cause)
       }
@@ -140,7 +157,9 @@ export class ChainBuilder {
       const blocksToReplay = live ? 0 : server.to - server.from
       const banned = standing.isBanned(server.peerId) ? 1 : 0
       const suspect = standing.isSuspect(server.peerId) ? 1 : 0
-      return { server, from: server.from, to: server.to, cost: [banned, suspect, blocksToReplay, 1, server.pingMs] }
+      const busy = standing.busyMs(server.peerId)
+      const cost = [banned, busy > 0 ? 1 : 0, suspect, blocksToReplay, 1, server.pingMs]
+      return { server, from: server.from, to: server.to, cost }
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
     if (missing.length === 0) return chosen.map(({ server }) => server)
@@ -150,15 +169,48 @@ export class ChainBuilder {
 
   async #open(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
     const { standing } = this.#components
-    const opened = await Promise.allSettled(servers.map(server => this.#session(server, signal)))
+    const missing = servers.filter(({ peerId }) => this.#sessions.get(peerId)?.alive !== true)
+    const holding = missing.length < servers.length
+    const { sessions, failure } = await openInOrder(
+      missing,
+      (server, options) => (holding ? this.#openSoon(server, options) : this.#openSession(server, options)),
+      signal
+    )
+    for (const [{ peerId }, session] of sessions) this.#keep(peerId, session)
+    if (failure !== null) throw new HopError(failure.peer.peerId, failure.error)
     return servers.map((server, i) => {
-      const result = opened[i]
-      if (result?.status !== 'fulfilled') throw new HopError(server.peerId, toAndthenError(result?.reason))
+      const session = this.#sessions.get(server.peerId)
+      if (session === undefined) throw new CancelledError('building the chain')
       const upstream = servers[i - 1]
       const pushed =
         this.#init.route !== 'relay' && upstream !== undefined && !standing.isRelayed(upstream.peerId, server.peerId)
-      return { server, session: result.value, pushed }
+      return { server, session, pushed }
     })
+  }
+
+  /** Waits for servers to have room; what lies idle meanwhile might be just what those wait for who take it up. */
+  async #waitWithNothing(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms <= 0) return
+    for (const peerId of [...this.#sessions.keys()]) this.drop(peerId, new CancelledError('waiting for a server'))
+    await pause(this.#components.clock, ms, signal)
+    if (signal.aborted) throw new CancelledError('building the chain')
+  }
+
+  /** Sessions on other servers are in the middle of their text: they do not wait in a backlog as long as that lasts. */
+  async #openSoon(server: Candidate, options: OpenSessionOptions): Promise<SpanSession> {
+    const late = new AbortController()
+    let cancel: (() => void) | undefined
+    const onQueued = (): void => {
+      cancel ??= this.#components.clock.after(QUEUED_MS, () => late.abort())
+    }
+    const signal = AbortSignal.any([late.signal, ...(options.signal === undefined ? [] : [options.signal])])
+    try {
+      return await this.#openSession(server, { signal, onQueued })
+    } catch (thrown) {
+      throw late.signal.aborted ? new NoRoomError(server.peerId, QUEUED_MS) : thrown
+    } finally {
+      cancel?.()
+    }
   }
 
   /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
@@ -183,7 +235,8 @@ export class ChainBuilder {
     }))
     const bytesQuota = ROUTE_QUOTA_FACTOR * maxLength * boundaries.rowBytes
     try {
-      const session = await this.#session(first, signal, { hops, hopsLeft: hops.length, bytesQuota })
+      const session = await this.#openSession(first, { signal }, { hops, hopsLeft: hops.length, bytesQuota })
+      this.#keep(first.peerId, session)
       const { incarnation } = session.opened
       const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
       return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
@@ -208,11 +261,9 @@ export class ChainBuilder {
     this.replays += servers.length
   }
 
-  async #session(server: Candidate, signal: AbortSignal, route?: Route): Promise<SpanSession> {
-    const live = this.#sessions.get(server.peerId)
-    if (live?.alive === true) return live
+  #openSession(server: Candidate, options: OpenSessionOptions, route?: Route): Promise<SpanSession> {
     const { modelDigest, maxLength, verify } = this.#init
-    const session = await openSession(
+    return openSession(
       this.#components,
       {
         peer: server.target,
@@ -225,14 +276,13 @@ export class ChainBuilder {
         maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes,
         resumeMs: () => (this.#isNeeded(server.peerId) ? RESUME_PATIENCE_MS : 0)
       },
-      { signal }
+      options
     )
-    if (this.#closed) {
-      void session.close()
-      throw new CancelledError('building the chain')
-    }
-    this.#sessions.set(server.peerId, session)
-    return session
+  }
+
+  #keep(peerId: string, session: SpanSession): void {
+    if (this.#closed) void session.close()
+    else this.#sessions.set(peerId, session)
   }
 
   /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */

@@ -54,7 +54,7 @@ export async function connect(components: ConnectComponents, init: ConnectInit):
   const ends = await openEnds(model, { logger, threads: init.threads, signal })
   const setup = { connectMs: connected - started, loadMs: clock.now() - connected }
   const digester = createDigester({ modelDigest: digest, hiddenSize })
-  const standing = new Standing({ clock })
+  const standing = new Standing({ clock, random: Math.random })
   return new Connection({
     network,
     model,

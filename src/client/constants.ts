@@ -23,5 +23,11 @@ export const RESUME_PATIENCE_MS = 8 * second
 export const MAX_REPAIRS = 16
 /** How long a server that failed is not used. */
 export const EXCLUDED_MS = 1 * minute
+/** How long a server that has no room is left alone, whatever it says itself; about. */
+export const BUSY_MS = { least: 0.2 * second, most: 5 * second }
+/** For how long servers that have no room are asked again before the generation has failed: two backlogs. */
+export const BUSY_PATIENCE_MS = 1 * minute
+/** How long a session that is needed in a chain's middle may be queued, while those on the other servers lie idle; about. */
+export const QUEUED_MS = 2 * second
 /** At the end, how long the last proofs and tensors may take. */
 export const SETTLE_MS = 1 * second

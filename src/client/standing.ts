@@ -1,5 +1,6 @@
 import type { AndthenError, Clock } from '../base/index.ts'
-import { EXCLUDED_MS } from './constants.ts'
+import { busyFor } from './busy.ts'
+import { BUSY_MS, EXCLUDED_MS } from './constants.ts'
 
 /** Codes of what is not the server's fault, or may pass: the server is used again where no other will do. */
 const passing: ReadonlySet<string> = new Set([
@@ -13,21 +14,34 @@ const passing: ReadonlySet<string> = new Set([
 /** After the second mismatch with different neighbours, the one that was there both times is the likelier liar. */
 const STRIKES = 2
 
-/** What is held against servers: who failed of late, who disagreed with whom, who was proven to lie. */
+/** What is held against servers: who failed of late, who has no room, who disagreed with whom, who was proven to lie. */
 export class Standing {
   readonly #clock: Clock
+  readonly #random: () => number
+  readonly #busyUntil = new Map<string, number>()
   readonly #suspects = new Set<string>()
   readonly #excludedUntil = new Map<string, number>()
   readonly #strikes = new Map<string, number>()
   readonly #relayed = new Set<string>()
   readonly #liars = new Set<string>()
 
-  constructor(components: { clock: Clock }) {
+  /** @param components.random from 0 to 1: so that clients that were turned away together do not come back together */
+  constructor(components: { clock: Clock; random: () => number }) {
     this.#clock = components.clock
+    this.#random = components.random
   }
 
-  /** A server failed. A lost connection is forgiven once; what failed otherwise is left alone for a minute. */
+  /**
+   * A server failed. A lost connection is forgiven once; what failed otherwise is left alone for a minute. That it has no
+   * room is nothing against it: it is asked again when it says, more or less.
+   */
   failed(peerId: string, error: AndthenError): void {
+    const busyMs = busyFor(error)
+    if (busyMs !== null) {
+      const waitMs = Math.min(BUSY_MS.most, Math.max(BUSY_MS.least, busyMs)) * (0.5 + this.#random())
+      this.#busyUntil.set(peerId, this.#clock.now() + waitMs)
+      return
+    }
     const forgiven = passing.has(error.code) && !this.#suspects.has(peerId)
     this.#suspects.add(peerId)
     if (forgiven) return
@@ -64,6 +78,11 @@ export class Standing {
 
   isExcluded(peerId: string): boolean {
     return (this.#excludedUntil.get(peerId) ?? 0) > this.#clock.now()
+  }
+
+  /** How long it is to be left alone for want of room, ms; 0 where it is not. */
+  busyMs(peerId: string): number {
+    return Math.max(0, (this.#busyUntil.get(peerId) ?? 0) - this.#clock.now())
   }
 
   /** Used only where no other server will do. */

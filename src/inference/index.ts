@@ -4,5 +4,10 @@ export * from './owner/index.ts'
 export type { RequestErrorCode } from './errors.ts'
 export { createLedger, type Ledger, type SessionLimits, type SpanFacts } from './server/facts.ts'
 export { serveInfo } from './server/info-service.ts'
-export { InferenceServer, type InferenceServerComponents, type SessionSnapshot } from './server/service.ts'
+export {
+  InferenceServer,
+  type InferenceServerComponents,
+  type InferenceServerInit,
+  type SessionSnapshot
+} from './server/service.ts'
 export { createSpanLane } from './server/span-compute.ts'

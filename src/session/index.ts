@@ -4,6 +4,7 @@
  * `SessionTable` says who has a row of the KV slab and for how long; `ComputeLane` says whose run is next. Both take a
  * clock and effects; neither knows a socket or a model.
  */
+export { BusyError } from './errors.ts'
 export { type DirectInit, direct } from './direct.ts'
 export type { SessionHooks } from './hooks.ts'
 export type { SessionEvents, SessionTableComponents, SessionTableInit } from './init.ts'

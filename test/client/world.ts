@@ -3,7 +3,7 @@ import { Chain } from '../../src/client/chain.ts'
 import type { RouteName } from '../../src/client/chain-builder.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
-import { createLedger, createSpanLane, InferenceServer } from '../../src/inference/index.ts'
+import { createLedger, createSpanLane, InferenceServer, type InferenceServerInit } from '../../src/inference/index.ts'
 import { createIdentity, type Network, PeerUnreachableError, verifySignature } from '../../src/network/index.ts'
 import { oldest } from '../../src/session/index.ts'
 import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
@@ -21,6 +21,8 @@ const MAX_LENGTH = 1000
 const identities = await Promise.all(Array.from({ length: 8 }, () => createIdentity()))
 export const nodes: readonly string[] = identities.map(({ peerId }) => peerId)
 export const { peerId: owner } = await createIdentity()
+/** Another client than the usual one. */
+export const { peerId: rival } = await createIdentity()
 
 const nextTurn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const peerOf = (target: string | readonly string[]): string => [target].flat()[0]!.split('/p2p/')[1]!
@@ -36,10 +38,21 @@ export class World {
   readonly #frozen = new Set<string>()
   readonly #unreachable = new Set<string>()
   readonly #held = new Map<string, Promise<void>>()
+  readonly #slow = new Map<string, number>()
+  readonly #init: Partial<InferenceServerInit>
+
+  private constructor(init: Partial<InferenceServerInit>) {
+    this.#init = init
+  }
 
   /** Servers `nodes[0]`, `nodes[1]`, ... of these spans. Of equals the first is the nearest: later ones are spares. */
-  static async of(...spans: readonly Span[]): Promise<World> {
-    const world = new World()
+  static of(...spans: readonly Span[]): Promise<World> {
+    return World.with({}, ...spans)
+  }
+
+  /** Servers whose sessions are kept so. */
+  static async with(init: Partial<InferenceServerInit>, ...spans: readonly Span[]): Promise<World> {
+    const world = new World(init)
     for (const span of spans) await world.#add(span)
     return world
   }
@@ -63,7 +76,7 @@ export class World {
         ledger: createLedger(),
         network: this.#network(peerId)
       },
-      { kvBytesPerToken: 1 }
+      { kvBytesPerToken: 1, ...this.#init }
     )
     await server.start()
     this.servers.push(server)
@@ -118,10 +131,21 @@ export class World {
     return release
   }
 
-  open(init: { route: RouteName; verify?: VerifyPolicyName }): Promise<Chain> {
+  /** A stream of `from` to this server takes so many turns of the event loop. */
+  slow(from: string, node: number, turns: number): void {
+    this.#slow.set(`${from} ${nodes[node]!}`, turns)
+  }
+
+  open(init: { route: RouteName; verify?: VerifyPolicyName; as?: string }): Promise<Chain> {
     const { clock } = this
     return Chain.open(
-      { network: this.#network(owner), clock, logger: silentLogger, digest, standing: new Standing({ clock }) },
+      {
+        network: this.#network(init.as ?? owner),
+        clock,
+        logger: silentLogger,
+        digest,
+        standing: new Standing({ clock, random: () => 0.5 })
+      },
       {
         candidates: this.#candidates,
         modelDigest,
@@ -164,6 +188,7 @@ export class World {
       openStream: async (target, protocol) => {
         const peer = peerOf(target)
         await this.#held.get(peer)
+        await this.turns(this.#slow.get(`${from} ${peer}`) ?? 0)
         if (this.#dead.has(peer)) throw new PeerUnreachableError(peer, [], 'refused')
         if (this.#unreachable.has(peer)) throw new PeerUnreachableError(peer, [], 'timeout')
         const stream = this.#networks.open(from, peer, protocol)

@@ -37,7 +37,7 @@ it.each(['relay', 'push'] as const)('%s', async route => {
   const digest = createDigester({ modelDigest, hiddenSize })
   for (const { prompt_ids, prompt_last_logits } of goldens) {
     const chain = await Chain.open(
-      { network, logger, clock, digest, standing: new Standing({ clock }) },
+      { network, logger, clock, digest, standing: new Standing({ random: Math.random, clock }) },
       { candidates, modelDigest, blocks, hiddenSize, route, verify: 'auto', maxLength: 32, stepTimeoutMs: 30_000 },
       { signal: new AbortController().signal }
     )

@@ -35,7 +35,12 @@ export function beginStream<T extends object>(
   const { timeoutMs, phase, onQueued } = init
   return new Promise((resolve, reject) => {
     const onTimeout = (): void => stream.abort(new TimeoutError(phase, timeoutMs, { details: { peer } }))
-    const onAbort = (): void => stream.abort(new CancelledError(phase))
+    // With a word, for a server may have granted by now what nobody wants any more, and would keep it for a while.
+    const onAbort = (): void => {
+      stream.send({ kind: 'close', value: {} })
+      void stream.close()
+      onEnd(new CancelledError(phase))
+    }
     let cancel = clock.after(timeoutMs, onTimeout)
     const settle = (): void => {
       cancel()
@@ -59,9 +64,9 @@ export function beginStream<T extends object>(
     }
     const stream = new OwnerStream(peerStream, { onMessage, onTensor: () => undefined, onEnd, onLost: onEnd }, init)
     const peer = stream.peerId
+    stream.send(first)
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
-    stream.send(first)
   })
 }
 

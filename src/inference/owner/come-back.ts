@@ -1,4 +1,4 @@
-import { type AndthenError, type Clock, toAndthenError } from '../../base/index.ts'
+import { type AndthenError, type Clock, pause, toAndthenError } from '../../base/index.ts'
 import { PeerUnreachableError } from '../../network/index.ts'
 import type { Resume, Resumed } from '../../wire/index.ts'
 import { RESUME_WAIT_MS } from './constants.ts'
@@ -42,10 +42,7 @@ export async function comeBack(
       const error = toAndthenError(thrown)
       if (signal.aborted || isFinal(error) || clock.now() + waitMs >= deadline) throw error
     }
-    await new Promise<void>(resolve => {
-      const cancel = clock.after(waitMs, resolve)
-      signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
-    })
+    await pause(clock, waitMs, signal)
   }
 }
 

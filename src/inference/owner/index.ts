@@ -3,7 +3,13 @@ export { awaitMismatch } from './await-mismatch.ts'
 export { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
 export { type AskInfoOptions, askInfo } from './info-client.ts'
 export { KeptInputs, type KeptRun } from './kept-inputs.ts'
-export { openSession, type OpenSessionComponents, type OpenSessionInit } from './open-session.ts'
+export { openInOrder } from './open-in-order.ts'
+export {
+  openSession,
+  type OpenSessionComponents,
+  type OpenSessionInit,
+  type OpenSessionOptions
+} from './open-session.ts'
 export { SpanSession, type SessionListener } from './span-session.ts'
 export { Boundaries, type ChainPeer, type Hop, Pipeline } from './pipeline.ts'
 export { createRouteCheck, type RouteExpectation } from './route-receipts.ts'

@@ -91,6 +91,7 @@ export class OwnerStream {
 
   /** Ends the stream in good order; the handler hears of no end. */
   async close(): Promise<void> {
+    if (this.#ended) return
     this.#ended = true
     this.#writer.clear()
     this.#checkFlushed()

@@ -1,6 +1,7 @@
 import { type AndthenError, toAndthenError } from '../../base/index.ts'
 import type { Network } from '../../network/index.ts'
 import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
+import { BusyError } from '../../session/index.ts'
 import { RequestError, RouteMismatchError } from '../errors.ts'
 import {
   awaitMismatch,
@@ -17,6 +18,8 @@ import type { ServerComponents } from './facts.ts'
 
 /** What is kept longer than needed at most: less often thrown away is less often allocated. */
 const MAX_KEPT_BYTES = 8 * 1024 * 1024
+/** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */
+const RETRY_MS = 1_000
 /** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
 const STEP_TIMEOUT_MS = 20_000
 
@@ -251,7 +254,13 @@ async function openHop(
   if (target.length === 0 || !policy.spend(owner, peer.peerId))
     throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
   const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
-  const session = await openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, { signal })
+  // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
+  const queued = new AbortController()
+  const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
+  const opening = openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, options)
+  const session = await opening.catch((thrown: unknown) => {
+    throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
+  })
   return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
 }
 
@@ -260,9 +269,10 @@ function pushTarget({ server, session }: Hop): { peerId: string; addresses: stri
 }
 
 function routeFailed(peerId: string, thrown: unknown): RequestError {
-  const { message, code } = toAndthenError(thrown)
+  const { message, code, details } = toAndthenError(thrown)
+  const busy = code === 'BUSY' ? { retryAfterMs: details['retryAfterMs'] ?? RETRY_MS } : {}
   return new RequestError('ROUTE_FAILED', `server ${peerId} of the route failed: ${message}`, {
     retryable: true,
-    details: { peer: peerId, cause: code }
+    details: { peer: peerId, cause: code, ...busy }
   })
 }
