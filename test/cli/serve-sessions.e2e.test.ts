@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import type { ServerProcess } from '../../src/bench/index.ts'
+import type { GenerationResult } from '../../src/client/index.ts'
 import { connect } from '../../src/node/index.ts'
-import { addressesOf, serveSpans, sessionsOf, stopAll, until } from '../e2e/swarm.ts'
+import { goldens } from '../e2e/model.ts'
+import { addressesOf, generating, serveSpans, sessionsOf, stopAll, until } from '../e2e/swarm.ts'
 
 // Sessions whose clients go, servers that go: the real programs.
 
@@ -36,7 +38,8 @@ const ended = async ({ ready }: ServerProcess): Promise<Record<string, number>> 
   return Object.fromEntries(counts.map(([, reason = '', count]) => [reason, Number(count)]))
 }
 
-it('a client that is killed loses its place on every server of its chain, and the hooks hear of it once', async () => {
+/** A file of hooks that write down what they are told, and all that they were told. */
+async function tellingHooks(): Promise<{ hooks: string; told: () => Promise<string[]> }> {
   const folder = await mkdtemp(join(tmpdir(), 'andthen-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const [hooks, seen] = [join(folder, 'hooks.mjs'), join(folder, 'seen')]
@@ -47,14 +50,18 @@ it('a client that is killed loses its place on every server of its chain, and th
      export const onStart = () => tell('start')
      export const onEvict = (_, reason) => tell(reason)`
   )
+  return { hooks, told: async () => (await readFile(seen, 'utf8')).trim().split('\n').sort() }
+}
+
+it('a client that is killed loses its place on every server of its chain, and the hooks hear of it once', async () => {
+  const { hooks, told } = await tellingHooks()
   const servers = await serving(spans, '--grace', '200ms', '--hooks', hooks)
   const client = await midway(servers)
   expect(await states(servers)).toEqual(['active', 'active', 'active'])
   client.kill('SIGKILL')
   await until(async () => (await states(servers)).length === 0)
   for (const server of servers) expect(await ended(server)).toEqual({ DISCONNECT: 1 })
-  const told = (await readFile(seen, 'utf8')).trim().split('\n').sort()
-  expect(told).toEqual(['DISCONNECT', 'DISCONNECT', 'DISCONNECT', 'start', 'start', 'start'])
+  expect(await told()).toEqual(['DISCONNECT', 'DISCONNECT', 'DISCONNECT', 'start', 'start', 'start'])
 })
 
 it('a session that its operator deletes is over, and there is no other of that id', async () => {
@@ -83,6 +90,33 @@ it('a server that drains lets a text end, and takes no other', async () => {
   expect(await over).toEqual([0, null])
   expect(client.said().length).toBeGreaterThan(100)
 })
+
+it.each(['relay', 'push', 'delegate'])(
+  'a drain that takes too long, with a spare, by %s: the session ends with DRAIN, and the text goes on as it was',
+  async route => {
+    const { prompt, greedy_ids, text } = goldens[0]!
+    const { hooks, told } = await tellingHooks()
+    const servers = await serving([...spans, '4-8'], '--drain-timeout', '100ms', '--hooks', hooks)
+    const middle = [servers[1]!, servers[3]!]
+    const running = generating(servers, [
+      ...['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--route', route, '--json']
+    ])
+    let draining: ServerProcess | undefined
+    await until(async () => {
+      for (const server of middle) if ((await sessionsOf(server)).some(({ length }) => length >= 20)) draining = server
+      return draining !== undefined
+    })
+    process.kill(draining!.pid, 'SIGTERM')
+    const { status, out, err } = await running
+    expect(status, err).toBe(0)
+    const result = JSON.parse(out) as GenerationResult
+    expect(result).toMatchObject({ tokenIds: greedy_ids, text, resumes: 0 })
+    expect(result.replays).toBeGreaterThanOrEqual(1)
+    // Under delegate the others of the route end with it, and another one is opened.
+    expect(await told()).toContain('DRAIN')
+    expect(result.hops.map(({ peerId }) => peerId)).not.toContain(draining!.ready.peerId)
+  }
+)
 
 it('a drain that takes too long ends the sessions, with status 0; a second signal ends the server at once', async () => {
   for (const { args, signals, status } of [
