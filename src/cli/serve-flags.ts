@@ -4,15 +4,16 @@ import { UsageError } from '../base/index.ts'
 import type { ServeOptions } from '../node/index.ts'
 import { parseBlocks } from './block-range.ts'
 import { choice, parseDevice, parseWeights } from './choices.ts'
-import { type FlagValues, present, toggle, value } from './flags.ts'
+import { type FlagValues, list, present, toggle, value } from './flags.ts'
 import { parseAdmin } from './host-port.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
 import { networkFlags, networkOptions } from './network-flags.ts'
-import { parseCount, parseDuration, parseSize } from './quantities.ts'
+import { parseCount, parseDuration, parseNumber, parseSize } from './quantities.ts'
 import { runtimeFlags, runtimeOptions } from './runtime-flags.ts'
 import { parsePath } from './swarm-flags.ts'
 
 const defaultDrainMs = 30_000
+const parseShare = parseNumber('from 0 to 1', number => number >= 0 && number <= 1)
 
 export const serveFlags = {
   blocks: value('A-B', 'blocks to serve, half open: 0-4 is blocks 0 to 3; or all', parseBlocks),
@@ -32,6 +33,14 @@ export const serveFlags = {
   parkSize: value('SIZE', 'most that goes into --park-dir', parseSize, '4GiB'),
   batching: value('POLICY', 'direct or oldest', choice('batching', ['direct', 'oldest']), 'direct'),
   queueDelay: value('DURATION', 'how long a token may wait for those of other sessions', parseDuration, '1ms'),
+  minUtilisation: value(
+    'SHARE',
+    'of the decoding sessions, worth a run without waiting for the others',
+    parseShare,
+    '1'
+  ),
+  preferredBatch: list('N', 'tokens that are worth a run at once', parseCount(1), 'all rows; with direct none'),
+  preserveOrdering: toggle('tell results in the order in which tokens came, over all sessions'),
   idleTimeout: value('DURATION', 'a session without activity for so long ends; 0 is never', parseDuration, '10m'),
   grace: value('DURATION', 'how long a client that lost its connection may resume', parseDuration, '10s'),
   backlog: value('N', 'sessions that may wait for others to end', parseCount(0), '32'),
@@ -46,6 +55,7 @@ export const serveFlags = {
 export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions & { readonly dryRun: boolean } {
   if (given.blocks === undefined) throw new UsageError('--blocks is missing: give a range such as 0-4, or all')
   const { threads, maxLength, slots, memory, parkMemory, parkDir, parkSize } = given
+  const { minUtilisation, preferredBatch, preserveOrdering } = given
   const { batching, queueDelay: queueDelayMs, idleTimeout: idleTimeoutMs, grace: graceMs } = given
   const { backlog, backlogTimeout: backlogTimeoutMs, hooks, adminTokenFile } = given
   return {
@@ -61,6 +71,7 @@ export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions
     ...networkOptions(given),
     ...runtimeOptions(given),
     ...present({ threads, maxLength, slots, memory, parkMemory, parkDir, parkSize }),
+    ...present({ minUtilisation, preferredBatch, preserveOrdering }),
     ...present({ batching, queueDelayMs, idleTimeoutMs, graceMs, backlog, backlogTimeoutMs, hooks, adminTokenFile })
   }
 }

@@ -106,6 +106,15 @@ export interface ServeSessionOptions {
   readonly batching?: 'direct' | 'oldest'
   /** How long a token may wait for those of other sessions, ms. @default 1 ms */
   readonly queueDelayMs?: number
+  /** Tokens wait while fewer of the sessions that are decoding have one ready: a share from 0 to 1. @default 1 */
+  readonly minUtilisation?: number
+  /**
+   * Numbers of tokens that are worth a run at once. `oldest` runs the largest that it can fill, `direct` all that are ready
+   * once they are as many as the least. @default `oldest`: as many as there are rows; `direct`: none
+   */
+  readonly preferredBatch?: readonly number[]
+  /** Results are told in the order in which the tokens came, over all sessions. @default false */
+  readonly preserveOrdering?: boolean
   /** Sessions without activity for so long end (IDLE), ms; 0 is never. @default 10 minutes */
   readonly idleTimeoutMs?: number
   /** How long after its connection is lost a client may resume, ms. @default 10 s */

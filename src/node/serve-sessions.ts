@@ -30,12 +30,18 @@ export function tableInit(options: ServeSessionOptions, plan: ServePlan): Omit<S
   }
 }
 
-export function batchingPolicy(
-  { batching = 'direct', queueDelayMs }: ServeSessionOptions,
-  slots: number
-): BatchingPolicy {
-  const delay = queueDelayMs === undefined ? {} : { queueDelayMs }
-  return batching === 'direct' ? direct(delay) : oldest({ ...delay, maxCandidates: slots })
+/** @throws UsageError for a batch of more tokens than there are rows */
+export function batchingPolicy(options: ServeSessionOptions, slots: number): BatchingPolicy {
+  const { batching = 'direct', queueDelayMs, minUtilisation, preferredBatch } = options
+  const tooMany = preferredBatch?.find(size => size > slots)
+  if (tooMany !== undefined)
+    throw new UsageError(`--preferred-batch ${tooMany} is more than the ${slots} sessions that have a row at a time`)
+  const init = {
+    ...(queueDelayMs !== undefined && { queueDelayMs }),
+    ...(minUtilisation !== undefined && { minUtilisation }),
+    ...(preferredBatch !== undefined && { preferredBatch })
+  }
+  return batching === 'direct' ? direct(init) : oldest({ ...init, maxCandidates: slots })
 }
 
 /** @throws HooksError */

@@ -50,6 +50,8 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
   const plan = planFor(model, options, place)
   demandFit(plan)
   checkParking(options, plan)
+  const policy = batchingPolicy(options, plan.slots)
+  const { preserveOrdering = false } = options
   const hooks = await sessionHooks(options)
   const token = await readToken(options.adminTokenFile)
   const modelDigest = await model.digest()
@@ -58,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<ServerNode> {
   try {
     const runner = await loadRunner(model, plan, { ...options, logger }, place)
     taken.push(() => runner.close())
-    const lane = createSpanLane({ clock: systemClock, runner }, { policy: batchingPolicy(options, plan.slots) })
+    const lane = createSpanLane({ clock: systemClock, runner }, { policy, preserveOrdering })
     taken.push(() => lane.close())
     const { network, identity } = await startNetwork(options, logger)
     taken.push(() => network.close())

@@ -3,6 +3,8 @@ import type { BatchingPolicy, Ready } from './scheduler.ts'
 export interface DirectInit {
   /** A batch is held back while fewer of the sessions that are decoding are ready, from 0 to 1. @default 1 */
   minUtilisation?: number
+  /** With so many ready, the least of these, it is not held back. @default none */
+  preferredBatch?: readonly number[]
   /** For at most so long. @default 1 ms */
   queueDelayMs?: number
   /**
@@ -18,11 +20,13 @@ export interface DirectInit {
  * Source: Triton's sequence batcher, "Direct" (`minimum_slot_utilization`, `max_queue_delay_microseconds`).
  */
 export function direct(init: DirectInit = {}): BatchingPolicy {
-  const { minUtilisation = 1, queueDelayMs = 1, maxGap = 4 } = init
+  const { minUtilisation = 1, preferredBatch = [], queueDelayMs = 1, maxGap = 4 } = init
+  const enough = Math.min(...preferredBatch)
   return {
     queueDelayMs,
     choose(ready, expected, mayWait) {
-      if (mayWait && ready.length / (ready.length + expected) < minUtilisation) return []
+      const utilisation = ready.length / (ready.length + expected)
+      if (mayWait && ready.length < enough && utilisation < minUtilisation) return []
       return around(ready, maxGap)
     }
   }

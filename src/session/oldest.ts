@@ -5,7 +5,9 @@ export interface OldestInit {
   maxCandidates?: number
   /** A run starts at once when so many are ready; the largest that can be filled counts. @default [maxCandidates] */
   preferredBatch?: readonly number[]
-  /** Short of a preferred size a run waits at most so long. @default 1 ms */
+  /** Short of a preferred size a run waits while fewer of the sessions that are decoding are ready, from 0 to 1. @default 1 */
+  minUtilisation?: number
+  /** For at most so long. @default 1 ms */
   queueDelayMs?: number
 }
 
@@ -14,7 +16,7 @@ export interface OldestInit {
  * Source: Triton's sequence batcher, "Oldest" (`max_candidate_sequences`, `preferred_batch_size`).
  */
 export function oldest(init: OldestInit = {}): BatchingPolicy {
-  const { maxCandidates = 8, queueDelayMs = 1 } = init
+  const { maxCandidates = 8, minUtilisation = 1, queueDelayMs = 1 } = init
   const sizes = [...(init.preferredBatch ?? [maxCandidates])].sort((a, b) => b - a)
   return {
     queueDelayMs,
@@ -22,7 +24,8 @@ export function oldest(init: OldestInit = {}): BatchingPolicy {
       const candidates = ready.slice(0, maxCandidates)
       const preferred = sizes.find(size => size <= candidates.length)
       if (preferred !== undefined) return candidates.slice(0, preferred)
-      return mayWait && expected > 0 ? [] : candidates
+      const utilisation = candidates.length / (candidates.length + expected)
+      return mayWait && utilisation < minUtilisation ? [] : candidates
     }
   }
 }

@@ -61,6 +61,7 @@ describe('serve', () => {
       --identity /i --device cpu --weights f32 --threads 2 --max-length 100 --max-sessions 3 --memory 2GiB --admin off
       --admin-token-file /t --drain-timeout 5s --dry-run --slots 2 --park-memory 1GiB --park-dir /p --park-size 3GiB
       --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
+      --min-utilisation 0.5 --preferred-batch 1,2 --preserve-ordering
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
       --max-dials 5 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
       --relay ${peer} --relay-others --relay-places 6 --relay-bytes 7MiB --hole-punching --upnp
@@ -89,6 +90,9 @@ describe('serve', () => {
       parkSize: 3 * 2 ** 30,
       batching: 'oldest',
       queueDelayMs: 2,
+      minUtilisation: 0.5,
+      preferredBatch: [1, 2],
+      preserveOrdering: true,
       idleTimeoutMs: 0,
       graceMs: 1000,
       backlog: 0,

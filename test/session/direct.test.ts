@@ -16,6 +16,15 @@ describe('direct', () => {
   })
 
   it.each([
+    { slots: [0], runs: false },
+    { slots: [0, 3], runs: true },
+    { slots: [0, 3, 2], runs: true }
+  ])('a preferred size of 2 or 4 runs at once, and all that are ready with it: $slots', ({ slots, runs }) => {
+    const policy = direct({ preferredBatch: [4, 2] })
+    expect(chosen(policy.choose(ready(...slots), 1, true))).toEqual(runs ? slots.toSorted() : [])
+  })
+
+  it.each([
     { expected: 0, minUtilisation: 1, runs: true },
     { expected: 1, minUtilisation: 1, runs: false },
     { expected: 2, minUtilisation: 0.5, runs: true },

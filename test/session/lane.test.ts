@@ -5,6 +5,7 @@ import {
   ComputeLane,
   direct,
   oldest,
+  type OldestInit,
   Scheduler,
   type Work
 } from '../../src/session/index.ts'
@@ -15,9 +16,10 @@ import { CountingClock, deferred, settle } from './fixture.ts'
  * table.test.ts. "Skip" is a session that sits out a batch, "ragged" are works of different lengths.
  */
 
-const strategies: readonly (readonly [string, (queueDelayMs: number) => BatchingPolicy])[] = [
-  ['direct', queueDelayMs => direct({ queueDelayMs })],
-  ['oldest', queueDelayMs => oldest({ queueDelayMs })]
+type Limits = Pick<OldestInit, 'minUtilisation' | 'preferredBatch'>
+const strategies: readonly (readonly [string, (queueDelayMs: number, limits?: Limits) => BatchingPolicy])[] = [
+  ['direct', (queueDelayMs, limits) => direct({ queueDelayMs, ...limits })],
+  ['oldest', (queueDelayMs, limits) => oldest({ queueDelayMs, ...limits })]
 ]
 
 interface NamedWork extends Work {
@@ -161,6 +163,37 @@ describe.each(strategies)('%s', (_, policy) => {
     expect(batches).toHaveLength(2)
     clock.advance(1)
     expect(batches[2]).toBe('0')
+  })
+
+  /** A lane on which sessions 0 to 3 have just run together, so that the next of each is expected. */
+  async function decoding(policy: BatchingPolicy): Promise<ReturnType<typeof setUp>> {
+    const lane = setUp(policy)
+    void lane.submit(9, 4)
+    for (const slot of [0, 1, 2, 3]) void lane.submit(slot)
+    await lane.step()
+    await lane.step()
+    expect(lane.batches).toEqual(['9[0+4]', '0 1 2 3'])
+    return lane
+  }
+
+  it.each([
+    { minUtilisation: 0.4, runs: '0 1' },
+    { minUtilisation: 0.75, runs: '0 1 2' },
+    { minUtilisation: 1, runs: '0 1 2 3' }
+  ])('queue delay with minimum utilisation $minUtilisation of four: $runs', async ({ minUtilisation, runs }) => {
+    const { submit, batches } = await decoding(policy(20, { minUtilisation }))
+    for (const slot of [0, 1, 2, 3]) {
+      if (batches.length === 2) void submit(slot)
+    }
+    expect(batches[2]).toBe(runs)
+  })
+
+  it('preferred batch size: so many run at once, whoever else is expected', async () => {
+    const { submit, batches } = await decoding(policy(20, { preferredBatch: [2, 4] }))
+    void submit(0)
+    expect(batches, 'one is not enough').toHaveLength(2)
+    void submit(1)
+    expect(batches[2], 'two are').toBe('0 1')
   })
 
   it('queue delay: a session that decodes alone is never held back', async () => {

@@ -22,6 +22,17 @@ describe('oldest', () => {
     expect(policy.choose(ready(...slots), expected, mayWait).map(row => row.slot)).toEqual(want)
   })
 
+  it.each([
+    { expected: 1, minUtilisation: 1, runs: false },
+    { expected: 2, minUtilisation: 0.5, runs: true },
+    { expected: 3, minUtilisation: 0.5, runs: false },
+    { expected: 9, minUtilisation: 0, runs: true }
+  ])('with 2 ready and $expected expected, utilisation $minUtilisation: runs at once is $runs', row => {
+    const policy = oldest({ minUtilisation: row.minUtilisation })
+    expect(policy.choose(ready(0, 1), row.expected, true).length > 0).toBe(row.runs)
+    expect(policy.choose(ready(0, 1), row.expected, false)).toHaveLength(2)
+  })
+
   it('never more than the candidates', () => {
     expect(oldest({ maxCandidates: 2 }).choose(ready(0, 1, 2), 0, false)).toHaveLength(2)
   })

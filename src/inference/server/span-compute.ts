@@ -1,6 +1,13 @@
 import type { Clock } from '../../base/index.ts'
 import type { SpanRunner } from '../../runtime/index.ts'
-import { type Batch, type BatchingPolicy, ComputeLane, Scheduler, type Work } from '../../session/index.ts'
+import {
+  type Batch,
+  type BatchingPolicy,
+  ComputeLane,
+  type ComputeLaneInit,
+  Scheduler,
+  type Work
+} from '../../session/index.ts'
 
 /** Consecutive tokens of one session on their way through the span. */
 export interface SpanWork extends Work {
@@ -14,11 +21,11 @@ export interface SpanWork extends Work {
 /** The lane that all sessions' runs go through, over the runner of this node's span. */
 export function createSpanLane(
   components: { clock: Clock; runner: SpanRunner },
-  init: { policy: BatchingPolicy }
+  init: ComputeLaneInit & { policy: BatchingPolicy }
 ): ComputeLane<SpanWork> {
   const { clock, runner } = components
   const scheduler = new Scheduler<SpanWork>({ policy: init.policy, chunkTokens: runner.chunkTokens })
-  return new ComputeLane({ clock, scheduler, run: (batch, { signal }) => runBatch(runner, batch, signal) })
+  return new ComputeLane({ clock, scheduler, run: (batch, { signal }) => runBatch(runner, batch, signal) }, init)
 }
 
 function runBatch(runner: SpanRunner, batch: Batch<SpanWork>, signal: AbortSignal): Promise<void> {
