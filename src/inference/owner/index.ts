@@ -10,7 +10,8 @@ export {
   type OpenSessionInit,
   type OpenSessionOptions
 } from './open-session.ts'
-export { SpanSession, type SessionListener } from './span-session.ts'
+export type { SessionListener } from './session-listener.ts'
+export { SpanSession } from './span-session.ts'
 export { Boundaries, type ChainPeer, type Hop, Pipeline } from './pipeline.ts'
 export { createRouteCheck, type RouteExpectation } from './route-receipts.ts'
 export { type HopTrace, type PassTrace, traceLines } from './trace.ts'

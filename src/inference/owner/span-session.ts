@@ -2,8 +2,6 @@ import { type AndthenError, CancelledError, type Clock, type Logger, toAndthenEr
 import type {
   Credit,
   Lengths,
-  Mismatch,
-  NeedCopy,
   Opened,
   Outgoing,
   Output,
@@ -20,30 +18,9 @@ import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.
 import type { OwnerStream } from './owner-stream.ts'
 import { PendingRewinds, type RewindRequest } from './pending-rewinds.ts'
 import { SentLog } from './sent-log.ts'
+import { type SessionListener, unheard } from './session-listener.ts'
 
 type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
-
-/** What a server says in a session, as it comes. */
-export interface SessionListener {
-  /** An output's header; `bytes` of tensor follow (0: none). Returns where they go, or null to read past them. */
-  onOutput(output: Output, bytes: number): Uint8Array | null
-  /** The tensor of that output is whole. */
-  onTensor(output: Output, tensor: Uint8Array): void
-  onNeedCopy(request: NeedCopy): void
-  onMismatch(mismatch: Mismatch): void
-  /** The connection was lost, and is back: what was under way goes on. */
-  onResumed?(): void
-  /** The session is over, though it was not closed or aborted from here; the last call. */
-  onEnd(error: AndthenError): void
-}
-
-const unheard: SessionListener = {
-  onOutput: () => null,
-  onTensor: () => undefined,
-  onNeedCopy: () => undefined,
-  onMismatch: () => undefined,
-  onEnd: () => undefined
-}
 
 export interface SpanSessionComponents {
   readonly clock: Clock
@@ -282,6 +259,8 @@ export class SpanSession {
     this.resumes++
     this.#lengths = resumed.lengths
     this.#components.logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
+    // The log has them, too.
+    this.#proofs.length = 0
     for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
     for (const message of this.#log.again(resumed))
       if (message.kind === 'step') this.#sendStep(message.value, message.bytes)
