@@ -19,7 +19,7 @@ export const benchDefaults = {
 
 export const benchFlags = {
   peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
-  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain: random weights'),
+  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain, sessions: random weights'),
   servers: value('K', 'servers to start', parseCount(1), '4; load: 3'),
   link: value('KIND', 'relay, tun or none', choice('link', ['relay', 'none'], ['tun']), 'relay for routes, else none'),
   delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
@@ -27,16 +27,21 @@ export const benchFlags = {
   bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),
   routes: list('ROUTE', 'routes to compare', parseRoute, 'routes: all; else relay, push'),
   verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
-  promptTokens: value('N', 'tokens of the prompt', parseCount(1), String(benchDefaults.promptTokens)),
-  tokens: value('N', 'tokens to generate in each run', parseCount(2), String(benchDefaults.tokens)),
+  promptTokens: value('N', 'tokens of the prompt', parseCount(1), `${benchDefaults.promptTokens}; sessions: 1024`),
+  tokens: value('N', 'tokens to generate in each run', parseCount(2), `${benchDefaults.tokens}; sessions: 20`),
   runs: value('N', 'measured runs of each variant', parseCount(1), `${benchDefaults.runs}; span: 60; gpu: 30`),
   warmup: value('N', 'runs before, not counted', parseCount(0), String(benchDefaults.warmup)),
-  requests: value('N', 'requests in each run of a load', parseCount(1), String(benchDefaults.requests)),
+  requests: value(
+    'N',
+    'requests in each run of a load; sessions that are abandoned',
+    parseCount(1),
+    `${benchDefaults.requests}; sessions: 10000`
+  ),
   concurrency: value(
     'N',
-    'clients at a time, each waiting for its answer (closed load)',
+    'clients at a time, each waiting for its answer (closed load); sessions that decode together',
     parseCount(1),
-    String(benchDefaults.concurrency)
+    `${benchDefaults.concurrency}; sessions: 8`
   ),
   requestRate: value(
     'R',

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { BenchReport, GpuBenchInit, LoadInit } from '../bench/index.ts'
+import type { BenchReport, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
 import { UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
@@ -9,7 +9,7 @@ import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
 
-const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'gpu', 'soak'])
+const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'sessions', 'gpu', 'soak'])
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
@@ -18,15 +18,16 @@ interface BenchOptions {
   readonly name: BenchName
   readonly json: boolean
   readonly init: Omit<LoadInit, 'onProgress' | 'signal'>
-  /** As given: a span's own defaults are others. */
+  /** As given: the defaults of a span, a GPU and of sessions are others. */
   readonly rounds: number | undefined
+  readonly sessions: Pick<SessionsInit, 'model' | 'steps' | 'promptTokens' | 'abandoned' | 'decoders'>
   readonly gpu: Pick<GpuBenchInit, 'device' | 'libraryFolder' | 'cuda'>
   readonly soak: { readonly durationMs: number; readonly flood: boolean }
 }
 
 export const benchCommand = defineCommand({
   name: 'bench',
-  summary: 'measure spans, GPUs, chains, routes and load; soak what carries them',
+  summary: 'measure spans, GPUs, chains, routes, load and sessions; soak what carries them',
   flags: benchFlags,
   argument: 'NAME',
   options: optionsFrom,
@@ -38,7 +39,7 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { concurrency, requestRate } = given
   if (concurrency !== undefined && requestRate !== undefined)
     throw new UsageError('give one of --concurrency (closed load) and --request-rate (open load)')
-  if ((name === 'span' || name === 'gpu' || name === 'soak') && given.peers !== undefined)
+  if (name !== 'chain' && name !== 'routes' && name !== 'load' && given.peers !== undefined)
     throw new UsageError(`${name} measures this machine: --peers are for chain, routes and load`)
   const { onnxruntime: libraryFolder, cuda } = runtimeOptions(given)
   if (name !== 'gpu' && (given.device !== undefined || cuda !== undefined))
@@ -47,6 +48,13 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
     name,
     json: given.json ?? false,
     rounds: given.runs,
+    sessions: present({
+      model: given.model,
+      steps: given.tokens,
+      promptTokens: given.promptTokens,
+      abandoned: given.requests,
+      decoders: concurrency
+    }),
     gpu: present({ device: given.device, libraryFolder, cuda }),
     soak: { durationMs: given.duration ?? benchDefaults.soakMs, flood: given.flood ?? false },
     init: {
@@ -85,7 +93,7 @@ function shapeOf(name: BenchName, { peers, link, delay, jitter, bandwidth }: Giv
 }
 
 async function run(options: BenchOptions, { terminal, signal }: Context): Promise<number> {
-  const { name, json, init, rounds, gpu, soak } = options
+  const { name, json, init, rounds, sessions, gpu, soak } = options
   const bench = await import('../bench/index.ts')
   const onProgress = (what: string): void => terminal.status(what)
   const show = (report: object, text: string): void => {
@@ -112,6 +120,13 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
       show({ schema: bench.schema, command: name, ...report }, bench.formatSoak(report))
       // It promises nothing about speed: what it finds is wrong.
       return report.criteria.every(({ ok }) => ok) ? exitStatus.done : exitStatus.failed
+    }
+    case 'sessions': {
+      const { serve, seed } = init
+      const of = { ...sessions, ...present({ rounds }), shippedModel: defaultModel }
+      const report = await bench.benchSessions({ ...of, serve, seed, signal, onProgress })
+      show(report, bench.formatSessions(report))
+      return exitStatus.done
     }
     case 'load': {
       const report = await bench.benchLoad(told)

@@ -7,6 +7,45 @@ export interface ClientCalls {
   generate(request: TrialRequest): TrialOutcome
   timeSpans(request: SpanTimesRequest): SpanTimes
   load(request: LoadRequest): LoadOutcome
+  /** Returns the number of these decoders. */
+  openDecoders(request: DecodersRequest): number
+  /** Returns what it took, ms. */
+  decode(request: DecodeRequest): number
+  delays(request: DelayRequest): DelayTimes
+  /** Opens sessions on the chain's first server and leaves each without a word. */
+  abandon(request: { readonly chain: number; readonly sessions: number }): void
+}
+
+export interface DecodersRequest {
+  readonly chain: number
+  /** On the chain's first server. */
+  readonly sessions: number
+  readonly past: number
+  readonly maxLength: number
+}
+
+export interface DecodeRequest {
+  readonly decoders: number
+  /** At a time. */
+  readonly sessions: number
+  /** Of each. */
+  readonly steps: number
+}
+
+export interface DelayRequest {
+  readonly decoders: number
+  /** Of the long prompt. */
+  readonly tokens: number
+  /** What the server computes of a prompt at a time. */
+  readonly chunkTokens: number
+}
+
+/** By the server's clock, ms. */
+export interface DelayTimes {
+  /** The prompt's pieces, one after the other and alone. */
+  readonly chunkMs: readonly number[]
+  /** How long each step of another session waited while the prompt was computed as a whole. */
+  readonly waitMs: readonly number[]
 }
 
 export interface ConnectRequest {

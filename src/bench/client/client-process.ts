@@ -10,5 +10,9 @@ answerParent<ClientCalls>({
   connect: request => client.connect(request),
   generate: request => client.generate(request),
   timeSpans: request => client.timeSpans(request),
-  load: request => client.load(request)
+  load: request => client.load(request),
+  openDecoders: request => client.openDecoders(request),
+  decode: request => client.decode(request),
+  delays: request => client.delays(request),
+  abandon: request => client.abandon(request)
 })

@@ -2,9 +2,14 @@ import { silentLogger, systemClock, toAndthenError, UsageError } from '../../bas
 import { connect, type Connection, type RawTimes } from '../../client/index.ts'
 import { openModel, type Model } from '../../model/index.ts'
 import { createIdentity, createNetwork, type Network } from '../../network/index.ts'
+import { Deserters } from './abandon.ts'
 import type {
   ConnectedChain,
   ConnectRequest,
+  DecodeRequest,
+  DecodersRequest,
+  DelayRequest,
+  DelayTimes,
   LoadOutcome,
   LoadRequest,
   SpanTimes,
@@ -13,6 +18,7 @@ import type {
   TrialOutcome,
   TrialRequest
 } from './client-calls.ts'
+import { Decoders } from './decoders.ts'
 import { runLoad } from './load.ts'
 import { timeSpan } from './span-times.ts'
 
@@ -27,6 +33,8 @@ type Bytes = Pick<Trial, 'bytesUp' | 'bytesDown'>
 export class MeasuredClient {
   readonly #network: Network
   readonly #chains: Chain[] = []
+  readonly #decoders: Decoders[] = []
+  readonly #deserters = new Map<number, Promise<Deserters>>()
 
   private constructor(network: Network) {
     this.#network = network
@@ -84,6 +92,39 @@ export class MeasuredClient {
       }
     })
     return { samples, elapsedMs, ...bytes() }
+  }
+
+  async openDecoders({ chain, ...request }: DecodersRequest): Promise<number> {
+    const components = { network: this.#network, clock: systemClock, logger: silentLogger }
+    this.#decoders.push(await Decoders.open(components, { ...request, ...(await this.#firstServer(chain)) }))
+    return this.#decoders.length - 1
+  }
+
+  decode({ decoders, sessions, steps }: DecodeRequest): Promise<number> {
+    return this.#decodersOf(decoders).decode(sessions, steps)
+  }
+
+  delays({ decoders, ...request }: DelayRequest): Promise<DelayTimes> {
+    return this.#decodersOf(decoders).delays(request)
+  }
+
+  async abandon({ chain, sessions }: { chain: number; sessions: number }): Promise<void> {
+    const known = this.#deserters.get(chain) ?? this.#firstServer(chain).then(init => Deserters.start(init))
+    this.#deserters.set(chain, known)
+    await (await known).abandon(sessions)
+  }
+
+  async #firstServer(chain: number) {
+    const { model, connection } = this.#chain(chain)
+    const server = connection.servers.find(({ from }) => from === 0)
+    if (server === undefined) throw new UsageError('no server has the first block')
+    return { server, modelDigest: await model.digest(), hiddenSize: model.spec.hiddenSize }
+  }
+
+  #decodersOf(number: number): Decoders {
+    const decoders = this.#decoders[number]
+    if (decoders === undefined) throw new UsageError(`no decoders have number ${number}: openDecoders returns it`)
+    return decoders
   }
 
   async #run({ chain, route, verify, promptIds, tokens }: TrialRequest) {

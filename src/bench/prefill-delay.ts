@@ -1,0 +1,47 @@
+import type { Child } from './child.ts'
+import type { ClientCalls, DelayTimes } from './client/client-calls.ts'
+import { bootstrapInterval, type Interval, mean, type Summary, summarize } from './statistics.ts'
+
+export interface DelayInit {
+  /** Number of the client's decoders. */
+  readonly decoders: number
+  /** Of the long prompt. */
+  readonly tokens: number
+  readonly rounds: number
+  readonly seed: number
+  readonly onProgress: (what: string) => void
+}
+
+export interface DelayFigures {
+  readonly tokens: number
+  readonly chunkTokens: number
+  /** ms: a piece of the prompt alone, and the wait of another session's step while the prompt was computed. */
+  readonly chunkMs: Summary
+  readonly waitMs: Summary
+  /** Of each round the longest wait over the longest piece; their mean. */
+  readonly pieces: { readonly value: number | null; readonly ci95: Interval | null }
+}
+
+/** What a server computes of a prompt at a time, unless told otherwise. */
+const chunkTokens = 128
+
+/** How long the steps of one session wait for the long prompt of another, by the server's own clock. */
+export async function measureDelay(client: Child<ClientCalls>, init: DelayInit): Promise<DelayFigures> {
+  const { decoders, tokens, rounds, seed, onProgress } = init
+  const measured: DelayTimes[] = []
+  // The first warms up.
+  for (let round = 0; round <= rounds; round++) {
+    onProgress(`a prompt of ${tokens} tokens, round ${round} of ${rounds}`)
+    const times = await client.ask('delays', { decoders, tokens, chunkTokens })
+    if (round > 0) measured.push(times)
+  }
+  const pieces = (some: readonly DelayTimes[]): number | null =>
+    mean(some.map(({ chunkMs, waitMs }) => Math.max(...waitMs) / Math.max(...chunkMs)))
+  return {
+    tokens,
+    chunkTokens: Math.min(chunkTokens, tokens),
+    chunkMs: summarize(measured.flatMap(({ chunkMs }) => chunkMs)),
+    waitMs: summarize(measured.flatMap(({ waitMs }) => waitMs)),
+    pieces: { value: pieces(measured), ci95: bootstrapInterval(measured, pieces, seed) }
+  }
+}
