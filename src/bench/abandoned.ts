@@ -22,15 +22,25 @@ export interface AbandonedFigures {
   readonly sessions: number
   /** Opened and abandoned before memory was looked at first. */
   readonly warmup: number
-  readonly before: Pick<Census, 'rss' | 'heapUsed' | 'external'>
-  readonly after: Pick<Census, 'rss' | 'heapUsed' | 'external'>
-  /** Of what the process holds (`rss`), as a share. */
+  readonly before: Memory
+  readonly after: Memory
+  /** Of what is in use, as a share. */
   readonly growth: number
   /** Calls of the hooks for the sessions that count. */
   readonly started: number
   readonly evicted: number
   /** Calls that were not due. */
   readonly wrong: number
+}
+
+export interface Memory {
+  /** All that the process has. */
+  readonly resident: number
+  /** Of it JavaScript's heap, in use and in reserve: V8 gives pages back when it likes, mostly not. */
+  readonly heap: number
+  readonly reserve: number
+  /** Resident without the reserve: what sessions may have left behind. */
+  readonly inUse: number
 }
 
 const second = 1000
@@ -70,7 +80,7 @@ export async function measureAbandoned(client: Child<ClientCalls>, init: Abandon
     const after = await abandon(sessions, warmup + sessions)
     return {
       ...{ sessions, warmup, before: memoryOf(before), after: memoryOf(after) },
-      growth: after.rss / before.rss - 1,
+      growth: memoryOf(after).inUse / memoryOf(before).inUse - 1,
       started: after.started - before.started,
       evicted: after.evicted - before.evicted,
       wrong: after.wrong
@@ -105,7 +115,7 @@ class Censuses {
     for (let i = 1; i < looks; i++) {
       await setTimeout(second)
       const next = await this.#take()
-      if (next.rss < least.rss) least = next
+      if (memoryOf(next).inUse < memoryOf(least).inUse) least = next
     }
     return least
   }
@@ -132,6 +142,7 @@ class Censuses {
   }
 }
 
-function memoryOf({ rss, heapUsed, external }: Census): AbandonedFigures['before'] {
-  return { rss, heapUsed, external }
+function memoryOf({ rss, heapUsed, heapTotal }: Census): Memory {
+  const reserve = heapTotal - heapUsed
+  return { resident: rss, heap: heapUsed, reserve, inUse: rss - reserve }
 }

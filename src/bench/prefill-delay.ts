@@ -18,14 +18,17 @@ export interface DelayFigures {
   /** ms: a piece of the prompt alone, and the wait of another session's step while the prompt was computed. */
   readonly chunkMs: Summary
   readonly waitMs: Summary
-  /** Of each round the longest wait over the longest piece; their mean. */
+  /** Pieces of the prompt that are computed between two steps of the other session. */
   readonly pieces: { readonly value: number | null; readonly ci95: Interval | null }
 }
 
 /** What a server computes of a prompt at a time, unless told otherwise. */
 const chunkTokens = 128
 
-/** How long the steps of one session wait for the long prompt of another, by the server's own clock. */
+/**
+ * How long the steps of one session wait for the long prompt of another, by the server's own clock: in ms, and, which no
+ * noise blurs, in pieces of the prompt. With `k` pieces there are `k - 1` places for a step between them.
+ */
 export async function measureDelay(client: Child<ClientCalls>, init: DelayInit): Promise<DelayFigures> {
   const { decoders, tokens, rounds, seed, onProgress } = init
   const measured: DelayTimes[] = []
@@ -36,7 +39,7 @@ export async function measureDelay(client: Child<ClientCalls>, init: DelayInit):
     if (round > 0) measured.push(times)
   }
   const pieces = (some: readonly DelayTimes[]): number | null =>
-    mean(some.map(({ chunkMs, waitMs }) => Math.max(...waitMs) / Math.max(...chunkMs)))
+    mean(some.map(({ chunkMs, between }) => chunkMs.length / (between + 1)))
   return {
     tokens,
     chunkTokens: Math.min(chunkTokens, tokens),

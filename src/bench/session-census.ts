@@ -12,7 +12,7 @@ export interface Census {
   readonly wrong: number
   readonly rss: number
   readonly heapUsed: number
-  readonly external: number
+  readonly heapTotal: number
 }
 
 const open = new Set<string>()
@@ -41,8 +41,8 @@ async function take(path: string): Promise<void> {
     collect?.()
     await new Promise(resolve => setImmediate(resolve))
   }
-  const { rss, heapUsed, external } = process.memoryUsage()
-  const census: Census = { number: ++number, started, evicted, wrong, rss, heapUsed, external }
+  const { rss, heapUsed, heapTotal } = process.memoryUsage()
+  const census: Census = { number: ++number, started, evicted, wrong, rss, heapUsed, heapTotal }
   writeFileSync(`${path}.new`, JSON.stringify(census))
   renameSync(`${path}.new`, path)
 }

@@ -21,9 +21,10 @@ export function formatSessions(report: SessionsReport): string {
   ]
   const memory = [
     ['memory, MiB', `after ${abandoned.warmup} sessions`, `after ${abandoned.sessions} more`],
-    ['of the process', mib(before.rss), mib(after.rss)],
-    ["of it JavaScript's heap", mib(before.heapUsed), mib(after.heapUsed)],
-    ['and outside of it', mib(before.external), mib(after.external)]
+    ['resident', mib(before.resident), mib(after.resident)],
+    ["of it JavaScript's heap", mib(before.heap), mib(after.heap)],
+    ["and the heap's reserve", mib(before.reserve), mib(after.reserve)],
+    ['in use: without the reserve', mib(before.inUse), mib(after.inUse)]
   ]
   return [
     ...alignRows(batches, 1),

@@ -32,7 +32,12 @@ export const serveFlags = {
   parkDir: value('DIR', 'folder for the KV cache of parked sessions that has no room in memory', parsePath, 'none'),
   parkSize: value('SIZE', 'most that goes into --park-dir', parseSize, '4GiB'),
   batching: value('POLICY', 'direct or oldest', choice('batching', ['direct', 'oldest']), 'direct'),
-  queueDelay: value('DURATION', 'how long a token may wait for those of other sessions', parseDuration, '1ms'),
+  queueDelay: value(
+    'DURATION',
+    'how long a token may wait for those of other sessions',
+    parseDuration,
+    'half a run, 1ms to 20ms'
+  ),
   minUtilisation: value(
     'SHARE',
     'of the decoding sessions, worth a run without waiting for the others',

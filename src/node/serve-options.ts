@@ -104,7 +104,7 @@ export interface SwarmOptions {
 export interface ServeSessionOptions {
   /** Which sessions' tokens run together: `direct` in neighbouring rows, `oldest` those that wait longest. @default 'direct' */
   readonly batching?: 'direct' | 'oldest'
-  /** How long a token may wait for those of other sessions, ms. @default 1 ms */
+  /** How long a token may wait for those of other sessions, ms. @default half of what a run takes, from 1 to 20 ms */
   readonly queueDelayMs?: number
   /** Tokens wait while fewer of the sessions that are decoding have one ready: a share from 0 to 1. @default 1 */
   readonly minUtilisation?: number

@@ -1,11 +1,11 @@
-import type { BatchingPolicy, Ready } from './scheduler.ts'
+import { type BatchingPolicy, queueDelay, type Ready } from './scheduler.ts'
 
 export interface DirectInit {
   /** A batch is held back while fewer of the sessions that are decoding are ready, from 0 to 1. @default 1 */
   minUtilisation?: number
   /** With so many ready, the least of these, it is not held back. @default none */
   preferredBatch?: readonly number[]
-  /** For at most so long. @default 1 ms */
+  /** For at most so long. @default half of what a run takes, from 1 to 20 ms */
   queueDelayMs?: number
   /**
    * Null rows in a row that one run may compute for nothing; a wider gap is worth a run of its own. A null row costs a
@@ -20,10 +20,10 @@ export interface DirectInit {
  * Source: Triton's sequence batcher, "Direct" (`minimum_slot_utilization`, `max_queue_delay_microseconds`).
  */
 export function direct(init: DirectInit = {}): BatchingPolicy {
-  const { minUtilisation = 1, preferredBatch = [], queueDelayMs = 1, maxGap = 4 } = init
+  const { minUtilisation = 1, preferredBatch = [], queueDelayMs, maxGap = 4 } = init
   const enough = Math.min(...preferredBatch)
   return {
-    queueDelayMs,
+    queueDelayMs: queueDelay(queueDelayMs),
     choose(ready, expected, mayWait) {
       const utilisation = ready.length / (ready.length + expected)
       if (mayWait && ready.length < enough && utilisation < minUtilisation) return []

@@ -1,4 +1,4 @@
-import type { BatchingPolicy } from './scheduler.ts'
+import { type BatchingPolicy, queueDelay } from './scheduler.ts'
 
 export interface OldestInit {
   /** Most sessions in one run. @default 8 */
@@ -7,7 +7,7 @@ export interface OldestInit {
   preferredBatch?: readonly number[]
   /** Short of a preferred size a run waits while fewer of the sessions that are decoding are ready, from 0 to 1. @default 1 */
   minUtilisation?: number
-  /** For at most so long. @default 1 ms */
+  /** For at most so long. @default half of what a run takes, from 1 to 20 ms */
   queueDelayMs?: number
 }
 
@@ -16,10 +16,10 @@ export interface OldestInit {
  * Source: Triton's sequence batcher, "Oldest" (`max_candidate_sequences`, `preferred_batch_size`).
  */
 export function oldest(init: OldestInit = {}): BatchingPolicy {
-  const { maxCandidates = 8, minUtilisation = 1, queueDelayMs = 1 } = init
+  const { maxCandidates = 8, minUtilisation = 1, queueDelayMs } = init
   const sizes = [...(init.preferredBatch ?? [maxCandidates])].sort((a, b) => b - a)
   return {
-    queueDelayMs,
+    queueDelayMs: queueDelay(queueDelayMs),
     choose(ready, expected, mayWait) {
       const candidates = ready.slice(0, maxCandidates)
       const preferred = sizes.find(size => size <= candidates.length)

@@ -19,8 +19,8 @@ export interface Ready {
 
 /** Which of the decodes that are ready run together. */
 export interface BatchingPolicy {
-  /** How long a decode may be held back for others to join it, ms. */
-  readonly queueDelayMs: number
+  /** How long a decode may be held back for others to join it, ms, where a run takes `runMs`. */
+  queueDelayMs(runMs: number): number
   /**
    * `ready` is never empty and ordered by `since`. `expected` counts sessions whose last decode ended less than the
    * queue delay ago, so that their next is likely to come in time. An empty answer means: wait for more. With
@@ -28,6 +28,20 @@ export interface BatchingPolicy {
    */
   choose<R extends Ready>(ready: readonly R[], expected: number, mayWait: boolean): readonly R[]
 }
+
+const delays = { least: 1, most: 20 }
+
+/**
+ * A delay for which nothing was said: half a run, within bounds. Two runs in place of one cost the device more than that,
+ * and whoever answers later than that is not worth being waited for by the others.
+ */
+export function queueDelay(given: number | undefined): BatchingPolicy['queueDelayMs'] {
+  if (given !== undefined) return () => given
+  return runMs => Math.min(delays.most, Math.max(delays.least, runMs / 2))
+}
+
+/** Weight of the newest run in what a run takes. */
+const gain = 0.2
 
 interface Queued<W extends Work> extends Ready {
   readonly work: W
@@ -48,6 +62,9 @@ export class Scheduler<W extends Work> {
   /** When each slot's last decode ended, while that is less than the queue delay ago. */
   readonly #lastDecode = new Map<number, number>()
   #prefillsTurn = false
+  /** What a run of decodes takes, ms; null before there was one. */
+  #runMs: number | null = null
+  #startedAt = 0
 
   constructor(init: { policy: BatchingPolicy; chunkTokens: number }) {
     this.#policy = init.policy
@@ -75,10 +92,14 @@ export class Scheduler<W extends Work> {
     if (prefill !== undefined && (this.#prefillsTurn || ready.length === 0)) return this.#chunk(prefill)
     const oldest = ready[0]
     if (oldest === undefined) return undefined
-    const until = oldest.since + this.#policy.queueDelayMs
-    const works = this.#policy.choose(ready, this.#expected(ready, now), now < until).map(chosen => chosen.work)
+    const delayMs = this.#policy.queueDelayMs(this.#runMs ?? 0)
+    const until = oldest.since + delayMs
+    const works = this.#policy
+      .choose(ready, this.#expected(ready, now, delayMs), now < until)
+      .map(chosen => chosen.work)
     if (works.length > 0) {
       this.#prefillsTurn = true
+      this.#startedAt = now
       return { kind: 'decode', works }
     }
     return prefill === undefined ? { kind: 'wait', until } : this.#chunk(prefill)
@@ -87,6 +108,8 @@ export class Scheduler<W extends Work> {
   /** The batch ran: returns the works that are complete. */
   finished(batch: Batch<W>, now: number): readonly W[] {
     if (batch.kind === 'decode') {
+      const runMs = now - this.#startedAt
+      this.#runMs = this.#runMs === null ? runMs : this.#runMs + gain * (runMs - this.#runMs)
       for (const work of batch.works) {
         this.remove(work)
         this.#lastDecode.set(work.slot, now)
@@ -107,9 +130,9 @@ export class Scheduler<W extends Work> {
     return { kind: 'prefill', work, offset: done, tokens: Math.min(this.#chunkTokens, work.tokens - done) }
   }
 
-  #expected(ready: readonly Ready[], now: number): number {
+  #expected(ready: readonly Ready[], now: number, delayMs: number): number {
     for (const [slot, endedAt] of this.#lastDecode) {
-      if (endedAt + this.#policy.queueDelayMs <= now) this.#lastDecode.delete(slot)
+      if (endedAt + delayMs <= now) this.#lastDecode.delete(slot)
     }
     const here = ready.reduce((sum, { slot }) => sum + (this.#lastDecode.has(slot) ? 1 : 0), 0)
     return this.#lastDecode.size - here

@@ -12,6 +12,7 @@ export interface ClientCalls {
   /** Returns what it took, ms. */
   decode(request: DecodeRequest): number
   delays(request: DelayRequest): DelayTimes
+  closeDecoders(decoders: number): void
   /** Opens sessions on the chain's first server and leaves each without a word. */
   abandon(request: { readonly chain: number; readonly sessions: number }): void
 }
@@ -46,6 +47,8 @@ export interface DelayTimes {
   readonly chunkMs: readonly number[]
   /** How long each step of another session waited while the prompt was computed as a whole. */
   readonly waitMs: readonly number[]
+  /** Of these steps, those that were computed in the middle of the prompt. */
+  readonly between: number
 }
 
 export interface ConnectRequest {

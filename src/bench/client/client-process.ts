@@ -14,5 +14,6 @@ answerParent<ClientCalls>({
   openDecoders: request => client.openDecoders(request),
   decode: request => client.decode(request),
   delays: request => client.delays(request),
+  closeDecoders: decoders => client.closeDecoders(decoders),
   abandon: request => client.abandon(request)
 })

@@ -1,5 +1,6 @@
 import type { Candidate } from '../../client/index.ts'
 import { openSession, type OpenSessionComponents } from '../../inference/index.ts'
+import type { Output } from '../../wire/index.ts'
 import type { DelayRequest, DelayTimes } from './client-calls.ts'
 import { computeMs, Stepper, waitMs } from './stepper.ts'
 
@@ -68,9 +69,17 @@ export class Decoders {
     const prefill = long.step(tokens).finally(() => {
       over = true
     })
-    const waits: number[] = []
-    while (!over) waits.push(waitMs(await decoder.step(1)))
-    await prefill
-    return { chunkMs, waitMs: waits }
+    const steps: Output[] = []
+    while (!over) steps.push(await decoder.step(1))
+    const { stamps } = await prefill
+    // Whatever came when the prompt had not begun, or was done, waited for nothing of it.
+    const between = steps.filter(
+      ({ stamps: of }) => of.computeStart > stamps.computeStart && of.computeEnd < stamps.computeEnd
+    )
+    return { chunkMs, waitMs: between.map(waitMs), between: between.length }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#steppers.map(({ session }) => session.close()))
   }
 }

@@ -108,6 +108,10 @@ export class MeasuredClient {
     return this.#decodersOf(decoders).delays(request)
   }
 
+  closeDecoders(decoders: number): Promise<void> {
+    return this.#decodersOf(decoders).close()
+  }
+
   async abandon({ chain, sessions }: { chain: number; sessions: number }): Promise<void> {
     const known = this.#deserters.get(chain) ?? this.#firstServer(chain).then(init => Deserters.start(init))
     this.#deserters.set(chain, known)
