@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { deferred, settle, setUp } from './fixture.ts'
 
 /*
- * Scenarios of Triton's sequence batcher tests, by their names there. START is `open`, END is `end`, READY is a run.
- * Those about batches are in lane.test.ts. Those that this table cannot express:
+ * Scenarios of Triton's sequence batcher tests, by their names there. START is `open`, END is `end`, READY is a run. The
+ * table knows no batching strategy; those that depend on one are in lane.test.ts, for both: half and full batch counts, skip,
+ * ragged, queue delay, minimum utilisation, preferred size, preserve ordering, cancellation in the queue, in a run and between
+ * chunks, a run that fails, shutdown. The random stress mix is table.property.test.ts, and, for both strategies and over
+ * ONNX Runtime's own KV cache, test/inference/server/sessions.property.test.ts. Those that this protocol cannot express:
  *
  * | scenario              | why not                                                                                |
  * | --------------------- | -------------------------------------------------------------------------------------- |
