@@ -50,8 +50,8 @@ const rows = 64
 const graceMs = 50
 const censusTimeoutMs = 60 * second
 const pollMs = 50
-/** Of several looks at memory the least counts: a collection may come in the middle of something. */
-const looks = 3
+/** Of so many looks at memory, a second apart, the least counts: what is free is given back by and by. */
+const looks = 10
 
 /** Clients that open sessions and go without a word: what is left of them on the server, in memory and by its hooks. */
 export async function measureAbandoned(client: Child<ClientCalls>, init: AbandonedInit): Promise<AbandonedFigures> {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BenchReport } from '../../src/bench/index.ts'
+import type { BenchReport, SessionsReport } from '../../src/bench/index.ts'
 import { program } from './program.ts'
 
 const small = ['--servers', '2', '--prompt-tokens', '4', '--tokens', '4', '--runs', '2', '--warmup', '0', '--json']
@@ -58,6 +58,30 @@ describe('bench', () => {
     )
     const upload = criteria.find(({ name }) => name.includes('upload'))
     expect(upload?.ok, `the prompt is sent once: ${upload?.value}`).toBe(true)
+  })
+
+  it('sessions: what decoders gain, what a prompt delays, what the abandoned leave', { timeout: 120_000 }, async () => {
+    const args = [
+      '--model',
+      'models/tiny-shakespeare',
+      '--prompt-tokens',
+      '300',
+      '--concurrency',
+      '3',
+      '--requests',
+      '30'
+    ]
+    const { status, out, err } = await program('bench', ['sessions', '--runs', '2', '--tokens', '4', ...args, '--json'])
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    const { batch, delay, abandoned, criteria } = JSON.parse(out) as SessionsReport
+    expect(batch.sessions).toBe(3)
+    for (const of of [batch.server, batch.bare]) expect(Math.min(of.one, of.all)).toBeGreaterThan(0)
+    expect(batch.share.value).toBeGreaterThan(0)
+    expect(delay).toMatchObject({ tokens: 300, chunkTokens: 128, chunkMs: { n: 6 } })
+    expect(delay.pieces.value, 'three pieces have at most two steps between them').toBeGreaterThanOrEqual(1)
+    expect(abandoned).toMatchObject({ sessions: 30, warmup: 6, started: 30, evicted: 30, wrong: 0 })
+    expect(abandoned.before.inUse).toBeGreaterThan(0)
+    expect(criteria).toHaveLength(4)
   })
 
   it('load: requests of several clients at a time', { timeout: 60_000 }, async () => {
