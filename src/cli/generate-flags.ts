@@ -6,6 +6,7 @@ import { proofFlags } from './proof-files.ts'
 import { parseCount, parseDuration, parseNumber } from './quantities.ts'
 import { swarmFlags } from './swarm-flags.ts'
 
+const parseWhole = parseNumber('that is whole', number => Number.isInteger(number) && Math.abs(number) < 2 ** 31)
 const notNegative = parseNumber('of at least 0', number => number >= 0)
 
 export const defaultTimeouts = { connectMs: 10_000, stepMs: 30_000 }
@@ -47,6 +48,12 @@ export const generateFlags = {
   ),
   stop: texts('TEXT', 'end before this text; commas are part of it'),
   verify: value('HOW', 'copy, digest, auto or none', parseVerify, 'auto'),
+  priority: value(
+    'N',
+    'below 0 gives way to others; above 0 counts on servers that know their clients',
+    parseWhole,
+    '0'
+  ),
   connectTimeout: value('DURATION', 'for a server to answer', parseDuration, '10s'),
   stepTimeout: value('DURATION', 'for one pass through the chain', parseDuration, '30s'),
   ...swarmFlags,

@@ -40,7 +40,7 @@ export const generateCommand = defineCommand({
 })
 
 function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOptions {
-  const { peers = [], prompt, promptIds, chat, temperature, topP, topK, repetitionPenalty, seed } = given
+  const { peers = [], prompt, promptIds, chat, temperature, topP, topK, repetitionPenalty, seed, priority } = given
   if (peers.length === 0) throw new UsageError('--peers is missing: give the addresses that the servers print')
   const prompts = [prompt, promptIds].filter(given => given !== undefined).length
   if (prompts > 1 || (prompts === 0 && given.dryRun !== true))
@@ -63,7 +63,7 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
       ...present({ prompt, promptIds, chat }),
       maxNewTokens: given.maxNewTokens ?? defaultNewTokens,
       sampling: given.sampling ?? 'settings',
-      ...present({ temperature, topP, topK, repetitionPenalty, seed }),
+      ...present({ temperature, topP, topK, repetitionPenalty, seed, priority }),
       stop: given.stop ?? []
     },
     json: given.json ?? false,

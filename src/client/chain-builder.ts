@@ -56,6 +56,8 @@ export interface ChainBuilderInit {
   readonly blocks: number
   readonly route: RouteName
   readonly verify: VerifyPolicyName
+  /** Of its sessions, on their servers. @default 0 */
+  readonly priority?: number | undefined
   /** Tokens that the chain must be able to hold. */
   readonly maxLength: number
   readonly stepTimeoutMs: number
@@ -262,7 +264,7 @@ export class ChainBuilder {
   }
 
   #openSession(server: Candidate, options: OpenSessionOptions, route?: Route): Promise<SpanSession> {
-    const { modelDigest, maxLength, verify } = this.#init
+    const { modelDigest, maxLength, verify, priority } = this.#init
     return openSession(
       this.#components,
       {
@@ -272,6 +274,7 @@ export class ChainBuilder {
         to: server.to,
         maxLength,
         verify,
+        priority,
         route,
         maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes,
         resumeMs: () => (this.#isNeeded(server.peerId) ? RESUME_PATIENCE_MS : 0)

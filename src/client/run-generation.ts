@@ -28,6 +28,11 @@ export interface GenerateOptions extends Prompt, SamplingSettings {
   readonly route?: RouteName | undefined
   /** @default 'auto' */
   readonly verify?: VerifyPolicyName | undefined
+  /**
+   * Below 0 its sessions give way to others' in backlogs and for room; above 0 others give way, on servers that let peers in
+   * by their ids. @default 0
+   */
+  readonly priority?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Gets the raw stamps as JSON lines, one a step and hop, when the generation ends. */
   readonly onTrace?: ((line: string) => void) | undefined
@@ -84,6 +89,7 @@ export async function runGeneration(
       hiddenSize: model.spec.hiddenSize,
       route,
       verify,
+      priority: options.priority,
       maxLength: promptIds.length + maxNewTokens,
       stepTimeoutMs: parts.stepTimeoutMs
     },

@@ -163,7 +163,7 @@ describe('generate', () => {
 
   it('reads every flag', () => {
     const line = `--peers ${peer},${peer} --prompt-ids 5,17 --max-new-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 40
-      --repetition-penalty 1.1 --seed 7 --sampling model --stop a,b --stop c --route relay --verify digest
+      --repetition-penalty 1.1 --priority -2 --seed 7 --sampling model --stop a,b --stop c --route relay --verify digest
       --connect-timeout 1s --step-timeout 2s --json --explain --trace t --proof-dir /p`
     expect(generateCommand.parse(words(line.replaceAll('\n', ' ')), {}).options).toEqual({
       connect: {
@@ -182,6 +182,7 @@ describe('generate', () => {
         topK: 40,
         repetitionPenalty: 1.1,
         seed: 7,
+        priority: -2,
         stop: ['a,b', 'c']
       },
       json: true,

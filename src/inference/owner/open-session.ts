@@ -33,6 +33,8 @@ export interface OpenSessionInit {
   /** Tokens that the session will hold at most. */
   maxLength: number
   verify: VerifyPolicyName
+  /** Below 0 it gives way to others; above, others give way, on servers that know their clients. @default 0 */
+  priority?: number | undefined
   /** The servers after this one, which it is to be the client of. */
   route?: Route | undefined
   /** Bytes of the longest output that will be asked for. */
@@ -107,7 +109,7 @@ function reconnecting(components: OpenSessionComponents, init: OpenSessionInit, 
 }
 
 function openMessage(id: Uint8Array, init: OpenSessionInit): Outgoing<OwnerMessage> {
-  const { modelDigest, from, to, maxLength, verify, route } = init
+  const { modelDigest, from, to, maxLength, verify, priority = 0, route } = init
   return {
     kind: 'open',
     value: {
@@ -117,6 +119,7 @@ function openMessage(id: Uint8Array, init: OpenSessionInit): Outgoing<OwnerMessa
       to,
       id,
       maxLength,
+      priority,
       codec: Codec.f32,
       verify: VerifyPolicy[verify],
       ...(route === undefined ? {} : { route })
