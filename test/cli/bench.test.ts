@@ -58,6 +58,25 @@ it('measures the device that it is told, through the library that it is told', (
   })
 })
 
+it('sessions are measured by defaults of their own', () => {
+  expect(parse('sessions')).toMatchObject({ rounds: undefined, sessions: {} })
+  const flags = [
+    '--model',
+    defaultModel,
+    '--tokens',
+    '5',
+    '--prompt-tokens',
+    '6',
+    '--requests',
+    '7',
+    '--concurrency',
+    '8'
+  ]
+  expect(parse('sessions', ...flags).sessions).toEqual({
+    ...{ model: defaultModel, steps: 5, promptTokens: 6, abandoned: 7, decoders: 8 }
+  })
+})
+
 describe('links', () => {
   it.each([
     { argv: ['chain'], shape: null },
