@@ -92,7 +92,7 @@ describe('links', () => {
 })
 
 it.each([
-  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load, sessions, gpu' },
+  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load, sessions, gpu, soak' },
   { argv: ['load', '--concurrency', '2', '--request-rate', '1'], message: 'give one of --concurrency' },
   {
     argv: ['routes', '--peers', peer, '--delay', '5ms'],
