@@ -1,16 +1,8 @@
 import { equalBytes, type Receipt } from '../wire/index.ts'
 import { Hold } from './hold.ts'
 import { Lateness, MOST_PATIENCE_MS } from './lateness.ts'
-import type {
-  Arrival,
-  Effect,
-  IgnoredReason,
-  PushArrival,
-  RaceInit,
-  RefusalCode,
-  StepHeader,
-  StepRecord
-} from './race-types.ts'
+import type { Arrival, Effect, IgnoredReason, PushArrival, RaceInit, StepHeader, StepRecord } from './race-types.ts'
+import { StepWindow } from './step-window.ts'
 
 /**
  * The steps of one session on one server: which copy of each input is used, what is proven, what is committed.
@@ -27,30 +19,23 @@ export class Race<I> {
   readonly pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
   readonly ignored: Partial<Record<IgnoredReason, number>> = {}
 
-  readonly #maxLength: number
-  readonly #maxTentative: number
-  readonly #maxOutstanding: number
   readonly #trustPushes: boolean
+  readonly #steps: StepWindow<I>
   readonly #hold: Hold<I>
   readonly #lateness = new Lateness()
-  /** Steps of this epoch by position, the oldest first; committed ones stay a while to answer repeats and late copies. */
-  #records: StepRecord<I>[] = []
   #running: StepRecord<I> | null = null
   #epoch = 0
   #ended = false
   #length = 0
-  #committed = 0
-  #next = { step: 0, position: 0 }
   /** Where the cache is cut once the run in flight has ended. */
   #cutTo: number | null = null
 
   constructor(init: RaceInit) {
-    this.#maxLength = init.maxLength
-    this.#maxTentative = init.maxTentative ?? 8
-    this.#maxOutstanding = init.maxOutstanding ?? 16
+    const { maxLength, maxTentative = 8, maxOutstanding = 16 } = init
     this.#trustPushes = init.trustPushes ?? false
+    this.#steps = new StepWindow({ maxLength, maxTentative, maxOutstanding })
     this.#hold = new Hold({
-      maxSteps: this.#maxTentative,
+      maxSteps: maxTentative,
       maxBytes: init.maxHeldBytes ?? 16 * 1024 * 1024,
       holdMs: init.holdMs ?? 2000
     })
@@ -62,36 +47,34 @@ export class Race<I> {
 
   /** Tokens in the KV cache, and those of them whose input is proven. */
   get lengths(): { length: number; committed: number } {
-    return { length: this.#length, committed: this.#committed }
+    return { length: this.#length, committed: this.#steps.committed }
   }
 
   /** The number of the next new step of this epoch. */
   get nextStep(): number {
-    return this.#next.step
+    return this.#steps.nextStep
   }
 
   /** The steps of this epoch, from number `step` on, that were answered and are still kept. */
   answeredFrom(step: number): readonly StepRecord<I>[] {
-    return this.#records.filter(record => !record.replay && record.phase === 'done' && record.step >= step)
+    return this.#steps.records.filter(record => !record.replay && record.phase === 'done' && record.step >= step)
   }
 
   /** The owner asks for a step; its bytes, where it sends them, follow by `onCopy`. */
   onStep(header: StepHeader, withBytes: boolean, now: number): Effect<I>[] {
     if (header.epoch < this.#epoch || (header.epoch === this.#epoch && this.#ended)) return []
-    if (header.epoch > this.#epoch)
-      return this.#refuse(
-        'EPOCH',
-        header,
-        `epoch ${header.epoch} was not begun here; it is ${this.#epoch}: send Rewind first`
-      )
-    const known = this.#find(header)
-    if (known !== undefined) return this.#again(known, header, withBytes)
+    if (header.epoch > this.#epoch) {
+      const message = `epoch ${header.epoch} was not begun here; it is ${this.#epoch}: send Rewind first`
+      return [{ kind: 'refuse', code: 'EPOCH', message, header }]
+    }
+    const known = this.#steps.find(header)
+    if (known !== undefined) return again(known, header, withBytes)
     // The copy of a step that is proven and forgotten: there is nothing left to compare it with.
-    if (withBytes && !header.replay && header.step < this.#next.step) return []
-    const problem = this.#problemWith(header)
-    if (problem !== null) return this.#refuse(problem[0], header, problem[1])
+    if (withBytes && !header.replay && header.step < this.#steps.nextStep) return []
+    const problem = this.#steps.problemWith(header)
+    if (problem !== null) return [{ kind: 'refuse', code: problem[0], message: problem[1], header }]
 
-    const record: StepRecord<I> = {
+    this.#steps.add({
       ...header,
       phase: 'waiting',
       source: null,
@@ -106,21 +89,26 @@ export class Race<I> {
       verifiedAt: null,
       // Nobody will say that the push is due: it is given as long as any.
       needCopyAt: this.#trustPushes && !withBytes ? now + MOST_PATIENCE_MS : null
-    }
-    this.#records.push(record)
-    this.#next = { step: header.replay ? 0 : header.step + 1, position: header.position + header.n }
+    })
     const held = header.replay ? undefined : this.#hold.take(header.epoch, header.step)
     return held === undefined ? [] : this.#onPush(held.push, now, held.arrivedAt)
   }
 
   /** The owner's own bytes of a step are there. */
   onCopy(header: StepHeader, copy: Arrival<I>, now: number): Effect<I>[] {
-    const record = header.epoch === this.#epoch && !this.#ended ? this.#find(header) : undefined
+    const record = header.epoch === this.#epoch && !this.#ended ? this.#steps.find(header) : undefined
+    const effects: Effect<I>[] = []
     if (record === undefined || record.position !== header.position || record.n !== header.n)
-      return [{ kind: 'drop', input: copy.input }]
-    if (record.copyArrivedAt === 0) record.copyArrivedAt = now
-    if (record.phase === 'waiting') return [...this.#use(record, 'copy', copy), ...this.#advance()]
-    return [{ kind: 'drop', input: copy.input }, ...this.#prove(record, copy.digest, now)]
+      effects.push({ kind: 'drop', input: copy.input })
+    else {
+      if (record.copyArrivedAt === 0) record.copyArrivedAt = now
+      if (record.phase === 'waiting') this.#use(effects, record, 'copy', copy)
+      else {
+        effects.push({ kind: 'drop', input: copy.input })
+        this.#prove(effects, record, copy.digest, now)
+      }
+    }
+    return effects
   }
 
   /** A push from the session's upstream is there, whole, and its receipt names these bytes. */
@@ -129,34 +117,40 @@ export class Race<I> {
   }
 
   #onPush(push: PushArrival<I>, now: number, arrivedAt: number): Effect<I>[] {
-    if (push.epoch < this.#epoch) return this.#ignore('stale-epoch', push)
-    if (push.epoch === this.#epoch && this.#ended) return this.#ignore('ended-epoch', push)
-    const record = push.epoch === this.#epoch ? this.#find({ ...push, replay: false }) : undefined
-    if (record === undefined) {
-      if (push.epoch === this.#epoch && push.step < this.#next.step) return this.#ignore('stale-step', push)
+    const effects: Effect<I>[] = []
+    const record = push.epoch === this.#epoch ? this.#steps.numbered(push.step) : undefined
+    if (push.epoch < this.#epoch) this.#ignore(effects, 'stale-epoch', push)
+    else if (push.epoch === this.#epoch && this.#ended) this.#ignore(effects, 'ended-epoch', push)
+    else if (record !== undefined) this.#onPushOf(effects, record, push, now, arrivedAt)
+    else if (push.epoch === this.#epoch && push.step < this.#steps.nextStep) this.#ignore(effects, 'stale-step', push)
+    else {
       const outcome = this.#hold.add(push, now)
-      return outcome === 'held' ? [] : this.#ignore(outcome, push)
+      if (outcome !== 'held') this.#ignore(effects, outcome, push)
     }
-    if (record.position !== push.position || record.n !== push.n) return this.#ignore('position', push)
+    return effects
+  }
+
+  /** A push of a step that the owner has asked for. */
+  #onPushOf(effects: Effect<I>[], record: StepRecord<I>, push: PushArrival<I>, now: number, arrivedAt: number): void {
+    if (record.position !== push.position || record.n !== push.n) return this.#ignore(effects, 'position', push)
     if (record.pushArrivedAt === 0) {
       record.pushArrivedAt = arrivedAt
       if (record.phase === 'waiting' && record.verifiedAt !== null) this.#lateness.add(now - record.verifiedAt)
     }
+    const expected = record.phase === 'waiting' ? record.proof : record.digest
+    if (expected !== null && !equalBytes(expected, push.digest)) {
+      record.receipt = push.receipt
+      effects.push({ kind: 'drop', input: push.input })
+      return this.#mismatch(effects, record, push.digest, expected)
+    }
     if (record.phase === 'waiting') {
       record.receipt = push.receipt
-      if (record.proof !== null && !equalBytes(record.proof, push.digest))
-        return [{ kind: 'drop', input: push.input }, ...this.#mismatch(record, push.digest, record.proof)]
       this.pushes.used++
-      return [...this.#use(record, 'push', push), ...this.#advance()]
+      return this.#use(effects, record, 'push', push)
     }
-    const used = record.digest
-    if (used !== null && !equalBytes(used, push.digest)) {
-      record.receipt = push.receipt
-      return [{ kind: 'drop', input: push.input }, ...this.#mismatch(record, push.digest, used)]
-    }
-    if (record.source === 'push') return this.#ignore('duplicate', push)
+    if (record.source === 'push') return this.#ignore(effects, 'duplicate', push)
     this.pushes.late++
-    return [{ kind: 'drop', input: push.input }]
+    effects.push({ kind: 'drop', input: push.input })
   }
 
   /**
@@ -164,20 +158,25 @@ export class Race<I> {
    * only where the owner has proven the same bytes.
    */
   onForgedReceipt(receipt: Receipt): Effect<I>[] {
+    const effects: Effect<I>[] = []
     const held = this.#hold.takeWith(receipt)
-    if (held !== undefined) return this.#ignore('receipt', held)
-    const record = this.#records.find(other => other.receipt === receipt)
-    if (record === undefined) return []
-    record.receipt = null
-    if (record.committed || record.proof !== null || record.digest === null) return []
-    return this.#mismatch(record, record.digest, new Uint8Array())
+    const record = this.#steps.records.find(other => other.receipt === receipt)
+    if (held !== undefined) this.#ignore(effects, 'receipt', held)
+    else if (record !== undefined) {
+      record.receipt = null
+      if (!record.committed && record.proof === null && record.digest !== null)
+        this.#mismatch(effects, record, record.digest, new Uint8Array())
+    }
+    return effects
   }
 
   /** The owner says what the input of a step is. */
   onVerify(epoch: number, step: number, digest: Uint8Array, now: number): Effect<I>[] {
-    if (epoch !== this.#epoch || this.#ended) return []
-    const record = this.#records.find(other => !other.replay && other.step === step)
-    return record === undefined ? [] : this.#prove(record, digest, now)
+    const effects: Effect<I>[] = []
+    if (epoch !== this.#epoch || this.#ended) return effects
+    const record = this.#steps.numbered(step)
+    if (record !== undefined) this.#prove(effects, record, digest, now)
+    return effects
   }
 
   /**
@@ -187,23 +186,21 @@ export class Race<I> {
    */
   onRewind(epoch: number, length: number, upstreamChanged = false): Effect<I>[] | null {
     if (epoch <= this.#epoch) return null
-    const target = Math.min(length, this.#committed)
-    const effects = this.#endEpoch(target)
+    const effects: Effect<I>[] = []
+    this.#endEpoch(effects, Math.min(length, this.#steps.committed))
     this.#epoch = epoch
     this.#ended = false
-    this.#committed = target
-    this.#next = { step: 0, position: target }
-    for (const push of this.#hold.takeBefore(epoch)) effects.push(...this.#ignore('stale-epoch', push))
-    if (upstreamChanged) for (const push of this.#hold.takeAll()) effects.push(...this.#ignore('former-upstream', push))
+    for (const push of this.#hold.takeBefore(epoch)) this.#ignore(effects, 'stale-epoch', push)
+    if (upstreamChanged) for (const push of this.#hold.takeAll()) this.#ignore(effects, 'former-upstream', push)
     return effects
   }
 
   /** The run in flight ended; `completed` is false where it was terminated or failed. */
   onRunEnded(completed: boolean): Effect<I>[] {
-    const record = this.#running
-    if (record === null) return []
-    this.#running = null
     const effects: Effect<I>[] = []
+    const record = this.#running
+    if (record === null) return effects
+    this.#running = null
     if (record.input !== null) effects.push({ kind: 'drop', input: record.input })
     record.input = null
     if (this.#cutTo !== null) {
@@ -212,15 +209,17 @@ export class Race<I> {
     } else if (completed) {
       record.phase = 'done'
       this.#length = record.position + record.n
-      this.#commit()
+      this.#steps.computed()
+      this.#steps.commit(this.#isProven)
       effects.push({ kind: 'answer', record })
     }
-    return [...effects, ...this.#advance()]
+    this.#advance(effects)
+    return effects
   }
 
   /** The upstream lost this session: its pushes will not come any more. */
   onUpstreamGone(now: number): Effect<I>[] {
-    for (const record of this.#records)
+    for (const record of this.#steps.records)
       if (record.phase === 'waiting' && this.#isProven(record)) record.needCopyAt = now
     return this.onTimer(now)
   }
@@ -233,15 +232,15 @@ export class Race<I> {
   /** When `onTimer` is due, ms; null when nothing is waited for. */
   get deadline(): number | null {
     let earliest = this.#hold.deadline
-    for (const { needCopyAt } of this.#records)
+    for (const { needCopyAt } of this.#steps.records)
       if (needCopyAt !== null && (earliest === null || needCopyAt < earliest)) earliest = needCopyAt
     return earliest
   }
 
   onTimer(now: number): Effect<I>[] {
     const effects: Effect<I>[] = []
-    for (const push of this.#hold.takeExpired(now)) effects.push(...this.#ignore('hold-expired', push))
-    for (const record of this.#records) {
+    for (const push of this.#hold.takeExpired(now)) this.#ignore(effects, 'hold-expired', push)
+    for (const record of this.#steps.records) {
       if (record.needCopyAt === null || record.needCopyAt > now) continue
       record.needCopyAt = null
       effects.push({ kind: 'need-copy', epoch: record.epoch, step: record.step })
@@ -251,67 +250,20 @@ export class Race<I> {
 
   /** The session ends: stops the run, gives back every input. */
   onClose(): Effect<I>[] {
-    const effects = this.#endEpoch(0)
-    this.#committed = 0
+    const effects: Effect<I>[] = []
+    this.#endEpoch(effects, 0)
     this.#ended = true
     for (const push of this.#hold.takeAll()) effects.push({ kind: 'drop', input: push.input })
     return effects
   }
 
-  #find(header: Pick<StepHeader, 'step' | 'position' | 'replay'>): StepRecord<I> | undefined {
-    // Newest first: nearly always it is the last one.
-    return this.#records.findLast(
-      record =>
-        record.replay === header.replay &&
-        (record.replay ? record.position === header.position : record.step === header.step)
-    )
-  }
-
-  /** The owner names a step that it has named before. */
-  #again(known: StepRecord<I>, header: StepHeader, withBytes: boolean): Effect<I>[] {
-    const { step, position, n } = known
-    if (header.position !== position || header.n !== n) {
-      const told = `step ${step} was asked for as ${n} tokens at position ${position}, not ${header.n} at ${header.position}`
-      return this.#refuse('BAD_STEP', header, told)
-    }
-    const repeat = !withBytes && !known.replay && known.phase === 'done'
-    return repeat ? [{ kind: 'repeat', record: known }] : []
-  }
-
-  #problemWith(header: StepHeader): [RefusalCode, string] | null {
-    const { step, position } = this.#next
-    const end = header.position + header.n
-    if (header.n < 1) return ['BAD_STEP', 'a step of no tokens']
-    if (header.replay && step > 0) return ['BAD_STEP', 'a replay after the first step of an epoch']
-    if (!header.replay && header.step < step)
-      return ['GONE', `the answer of step ${header.step} is no longer kept; the next is ${step}`]
-    if (!header.replay && header.step > step) return ['GAP', `step ${header.step} where ${step} is next`]
-    if (header.position > position)
-      return ['GAP', `position ${header.position}, but the session's length is ${position}`]
-    if (header.position < position)
-      return [
-        'BEHIND',
-        `position ${header.position} is before the session's length ${position}: send Rewind with a higher epoch first`
-      ]
-    if (end > this.#maxLength)
-      return ['LENGTH_EXCEEDED', `${end} tokens; this session holds ${this.#maxLength} at most`]
-    const outstanding = this.#records.reduce((count, record) => count + (record.phase === 'done' ? 0 : 1), 0)
-    if (outstanding >= this.#maxOutstanding)
-      return ['FLOW', `more than ${this.#maxOutstanding} steps unanswered at once`]
-    return null
-  }
-
-  #refuse(code: RefusalCode, header: StepHeader, message: string): Effect<I>[] {
-    return [{ kind: 'refuse', code, message, header }]
-  }
-
-  #ignore(reason: IgnoredReason, push: PushArrival<I>): Effect<I>[] {
+  #ignore(effects: Effect<I>[], reason: IgnoredReason, push: PushArrival<I>): void {
     this.pushes.ignored++
     this.ignored[reason] = (this.ignored[reason] ?? 0) + 1
-    return [{ kind: 'drop', input: push.input }]
+    effects.push({ kind: 'drop', input: push.input })
   }
 
-  #use(record: StepRecord<I>, source: 'push' | 'copy', arrival: Arrival<I>): Effect<I>[] {
+  #use(effects: Effect<I>[], record: StepRecord<I>, source: 'push' | 'copy', arrival: Arrival<I>): void {
     record.phase = 'ready'
     record.source = source
     record.digest = arrival.digest
@@ -319,79 +271,70 @@ export class Race<I> {
     record.needCopyAt = null
     // The owner's bytes are their own proof, unless it said otherwise before.
     if (source === 'copy') record.proof ??= arrival.digest
-    return record.proof !== null && !equalBytes(record.proof, arrival.digest)
-      ? this.#mismatch(record, arrival.digest, record.proof)
-      : []
+    if (record.proof !== null && !equalBytes(record.proof, arrival.digest))
+      this.#mismatch(effects, record, arrival.digest, record.proof)
+    else this.#advance(effects)
   }
 
   /** The owner's word on a step that has an input already, or will have. */
-  #prove(record: StepRecord<I>, digest: Uint8Array, now: number): Effect<I>[] {
+  #prove(effects: Effect<I>[], record: StepRecord<I>, digest: Uint8Array, now: number): void {
     record.proof ??= digest
     if (record.digest === null) {
       record.verifiedAt = now
       record.needCopyAt = now + this.#lateness.patienceMs
-      return []
+    } else if (!equalBytes(digest, record.digest)) this.#mismatch(effects, record, record.digest, digest)
+    else {
+      this.#steps.commit(this.#isProven)
+      this.#advance(effects)
     }
-    if (!equalBytes(digest, record.digest)) return this.#mismatch(record, record.digest, digest)
-    this.#commit()
-    return this.#advance()
   }
 
-  #isProven(record: StepRecord<I>): boolean {
+  readonly #isProven = (record: StepRecord<I>): boolean => {
     if (record.source === 'copy' || record.replay) return true
     return this.#trustPushes || record.proof !== null
   }
 
-  #commit(): void {
-    for (const record of this.#records) {
-      if (record.committed) continue
-      if (record.phase !== 'done' || !this.#isProven(record)) break
-      record.committed = true
-      this.#committed = record.position + record.n
-    }
-    const committed = this.#records.reduce((count, record) => count + (record.committed ? 1 : 0), 0)
-    if (committed > this.#maxTentative) this.#records.splice(0, committed - this.#maxTentative)
-  }
-
   /** Starts the next step whose turn it is, when the row is free. */
-  #advance(): Effect<I>[] {
-    if (this.#running !== null || this.#ended) return []
-    let tentative = 0
-    for (const record of this.#records) {
-      if (record.phase === 'done') {
-        if (!record.committed) tentative++
-        continue
-      }
-      if (record.phase !== 'ready' || tentative >= this.#maxTentative) return []
-      record.phase = 'running'
-      this.#running = record
-      return [{ kind: 'run', record }]
-    }
-    return []
+  #advance(effects: Effect<I>[]): void {
+    if (this.#running !== null || this.#ended) return
+    const record = this.#steps.due
+    if (record?.phase !== 'ready') return
+    record.phase = 'running'
+    this.#running = record
+    effects.push({ kind: 'run', record })
   }
 
-  #mismatch(record: StepRecord<I>, pushed: Uint8Array, owner: Uint8Array): Effect<I>[] {
+  #mismatch(effects: Effect<I>[], record: StepRecord<I>, pushed: Uint8Array, owner: Uint8Array): void {
     this.pushes.mismatched++
     const { epoch, step, receipt } = record
-    const effects = this.#endEpoch(this.#committed)
+    this.#endEpoch(effects, this.#steps.committed)
     this.#ended = true
-    return [...effects, { kind: 'mismatch', epoch, step, pushed, owner, receipt }]
+    effects.push({ kind: 'mismatch', epoch, step, pushed, owner, receipt })
   }
 
   /** Drops the epoch's work: cuts the cache to `length`, now or when the run in flight has ended. */
-  #endEpoch(length: number): Effect<I>[] {
-    const effects: Effect<I>[] = []
-    for (const record of this.#records) {
+  #endEpoch(effects: Effect<I>[], length: number): void {
+    for (const record of this.#steps.records) {
       if (record.input === null || record === this.#running) continue
       effects.push({ kind: 'drop', input: record.input })
     }
-    this.#records = []
+    this.#steps.begin(length)
     this.#length = length
     if (this.#running === null) effects.push({ kind: 'truncate', length })
     else {
       this.#cutTo = length
       effects.push({ kind: 'terminate' })
     }
-    return effects
   }
+}
+
+/** The owner names a step that it has named before. */
+function again<I>(known: StepRecord<I>, header: StepHeader, withBytes: boolean): Effect<I>[] {
+  const { step, position, n } = known
+  if (header.position !== position || header.n !== n) {
+    const message = `step ${step} was asked for as ${n} tokens at position ${position}, not ${header.n} at ${header.position}`
+    return [{ kind: 'refuse', code: 'BAD_STEP', message, header }]
+  }
+  const repeat = !withBytes && !known.replay && known.phase === 'done'
+  return repeat ? [{ kind: 'repeat', record: known }] : []
 }
