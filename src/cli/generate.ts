@@ -107,17 +107,18 @@ async function generating(
   show: (piece: GeneratedToken) => void
 ): Promise<GenerationResult> {
   const fromInput = options.generate.prompt === '-' ? { prompt: await terminal.input() } : {}
+  const asked = { ...options.generate, ...fromInput }
   const { connect } = await import('../node/index.ts')
   // Opened first, so that a long generation is not lost to a file that cannot be written.
   const trace = options.trace === undefined ? undefined : await openTrace(options.trace)
   const lines: string[] = []
   const proofs: PortableProof[] = []
   try {
-    const connection = await connect({ ...options.connect, logger, signal })
+    const connection = await connect({ ...options.connect, prompt: asked, logger, signal })
     try {
       const onTrace = trace === undefined ? {} : { onTrace: (line: string) => void lines.push(`${line}\n`) }
       const onProof = (proof: PortableProof): void => void proofs.push(proof)
-      const generation = connection.generate({ ...options.generate, ...fromInput, ...onTrace, onProof, signal })
+      const generation = connection.generate({ ...asked, ...onTrace, onProof, signal })
       for await (const piece of generation) show(piece)
       return await generation.result
     } finally {

@@ -14,6 +14,6 @@ export type {
   GenerationSettings
 } from './generation.ts'
 export type { RoutePrediction } from './prediction.ts'
-export type { Prompt } from './prompt.ts'
+export { type Prompt, promptIdsOf } from './prompt.ts'
 export type { GenerateOptions, RawTimes } from './run-generation.ts'
 export type { ResolvedSampling, SamplingSettings } from './sampling-settings.ts'

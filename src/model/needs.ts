@@ -37,15 +37,15 @@ export function requireTensor(tensors: TensorIndex, need: TensorNeed, part = 'th
   if (!isWeight(found)) {
     throw new ModelFileError(
       'SAFETENSORS_DTYPE',
-      `${part}: tensor ${need.name} is stored as ${found.dtype}; weights are read as ${storedDtypes.join(', ')}`,
-      { details: { ...details, dtype: found.dtype } }
+      `${found.file}: tensor ${need.name} of ${part} is stored as ${found.dtype}; weights are read as ${storedDtypes.join(', ')}: convert the file`,
+      { details: { ...details, path: found.file, dtype: found.dtype } }
     )
   }
   if (found.shape.length !== need.shape.length || found.shape.some((size, i) => size !== need.shape[i])) {
     throw new ModelFileError(
       'MODEL_TENSOR_SHAPE',
-      `${part}: tensor ${need.name} is [${found.shape.join(', ')}] in the file and [${need.shape.join(', ')}] by config.json`,
-      { details: { ...details, shape: found.shape, expected: need.shape } }
+      `${found.file}: tensor ${need.name} of ${part} is [${found.shape.join(', ')}] in the file and [${need.shape.join(', ')}] by config.json`,
+      { details: { ...details, path: found.file, shape: found.shape, expected: need.shape } }
     )
   }
   return found

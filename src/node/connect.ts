@@ -4,6 +4,8 @@ import {
   connect as connectClient,
   type GenerateOptions as ClientGenerateOptions,
   type Generation,
+  type Prompt,
+  promptIdsOf,
   type RouteName,
   type RoutePrediction
 } from '../client/index.ts'
@@ -26,6 +28,8 @@ export interface ConnectOptions extends SwarmOptions {
   readonly route?: RouteName
   /** How pushes are proven, unless a generation says otherwise. @default 'auto' */
   readonly verify?: VerifyPolicyName
+  /** What will be generated from: where nothing can come of it, that is said before any server is dialled. @default not looked at */
+  readonly prompt?: PromptOptions
   /** @default 10 s to connect, 30 s a step */
   readonly timeouts?: { readonly connectMs?: number; readonly stepMs?: number }
   /** Threads that compute embedding and head. @default one a core */
@@ -42,6 +46,8 @@ export interface GenerateOptions extends ClientGenerateOptions {
   /** `model` takes what is not given here from the model's generation_config.json. @default 'settings' */
   readonly sampling?: 'settings' | 'model'
 }
+
+export type PromptOptions = Pick<GenerateOptions, 'prompt' | 'promptIds' | 'messages' | 'chat'>
 
 /** A model spread over servers, ready to generate. */
 export interface Connection {
@@ -63,6 +69,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const { logger = silentLogger, signal, threads, timeouts = {}, peers, route, verify } = options
   const swarm = await swarmInit(options)
   const [model, identity] = await Promise.all([openModel(options.model), createIdentity()])
+  if (options.prompt !== undefined) await promptIdsOf(model, promptOf(options.prompt))
   const taken = new Taken()
   try {
     const network = await createNetwork({ ...swarm, identity, logger })
@@ -76,10 +83,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     return {
       servers: client.servers,
       predict: () => client.predict(),
-      generate({ chat = false, sampling = 'settings', prompt, ...rest }) {
-        const asked = chat && prompt !== undefined ? { messages: [{ role: 'user', content: prompt }] } : { prompt }
+      generate({ sampling = 'settings', ...rest }) {
         const base = sampling === 'model' ? model.generation.sampling : {}
-        return client.generate({ ...defaults, ...base, ...rest, ...asked })
+        return client.generate({ ...defaults, ...base, ...rest, ...promptOf(rest) })
       },
       close: () => taken.giveBack()
     }
@@ -87,4 +93,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await taken.giveBack()
     throw error
   }
+}
+
+function promptOf({ chat = false, prompt, promptIds, messages }: PromptOptions): Prompt {
+  if (!chat || prompt === undefined) return { prompt, promptIds, messages }
+  return { promptIds, messages: [{ role: 'user', content: prompt }] }
 }

@@ -11,7 +11,7 @@ const tokenizer = {
   applyChatTemplate: messages => messages.map(({ content }) => `<${content}>`).join('')
 } as Pick<Tokenizer, 'encode' | 'applyChatTemplate'> as Tokenizer
 const model = (own: Tokenizer | null): Model =>
-  ({ name: 'm', tokenizer: () => Promise.resolve(own) }) as unknown as Model
+  ({ name: 'm', spec: { vocabSize: 128 }, tokenizer: () => Promise.resolve(own) }) as unknown as Model
 
 describe('a prompt', () => {
   test.each([
@@ -30,6 +30,10 @@ describe('a prompt', () => {
     ['nothing', {}, tokenizer, /exactly one/],
     ['two things', { prompt: 'a', promptIds: [1] }, tokenizer, /exactly one/],
     ['no ids', { promptIds: [] }, tokenizer, /empty/],
+    ['an id beyond the last', { promptIds: [127, 128] }, null, /token id 128 .* "m": its ids are 0 to 127/],
+    ['an id below the first', { promptIds: [-1] }, null, /token id -1 /],
+    ['an id that is none', { promptIds: [1.5] }, null, /token id 1.5 /],
+    ['text with a token that the model lacks', { prompt: 'é' }, tokenizer, /token id 233 /],
     ['text without a tokenizer', { prompt: 'a' }, null, /"m" has no tokenizer/]
   ])('of %s is refused', async (_, prompt, own, message) => {
     await expect(promptIdsOf(model(own), prompt)).rejects.toMatchObject({

@@ -61,9 +61,10 @@ describe('generate', () => {
     })
   })
 
-  it('ids that the vocabulary does not have', async () => {
-    const ended = await generating([first!, middle!, last!], ['--prompt-ids', '5,1024', '--max-new-tokens', '1'])
-    saysInOneLine(ended, 1, ['token id 1024'])
+  it('ids that the vocabulary does not have, before anybody is dialled', async () => {
+    const peers = `/ip4/127.0.0.1/tcp/9/p2p/${first!.ready.peerId}`
+    const ended = await program('generate', ['--peers', peers, '--prompt-ids', '5,1024', '--max-new-tokens', '1'])
+    saysInOneLine(ended, 2, ['token id 1024', '0 to 1023'])
   })
 
   it('servers of another model', async () => {
@@ -74,9 +75,7 @@ describe('generate', () => {
   })
 
   it('a model without a tokenizer, and a text', async () => {
-    const servers = await serveSpans(['0-3'], ['--model', allReferences[0]!.folder])
-    onTestFinished(() => stopAll(servers))
-    const ended = await generating(servers, ['--model', allReferences[0]!.folder, '--prompt', 'a'])
+    const ended = await generating([first!], ['--model', allReferences[0]!.folder, '--prompt', 'a'])
     saysInOneLine(ended, 2, ['no tokenizer', '--prompt-ids'])
   })
 

@@ -33,7 +33,7 @@ it.each([
   {
     name: 'weights of another type',
     damage: (folder: string) => change(join(folder, weights), '"F32"', '"I32"'),
-    says: ['is stored as I32', 'F32, F16, BF16']
+    says: [weights, 'is stored as I32', 'F32, F16, BF16']
   },
   {
     name: 'a block that is missing',

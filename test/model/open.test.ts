@@ -135,13 +135,13 @@ describe('openModel', () => {
       'has a tensor of another type',
       ({ name }) => (name === key ? { dtype: 'I32' } : {}),
       'SAFETENSORS_DTYPE',
-      /block 1: .*k_proj.* as I32/
+      /model.safetensors: .*k_proj.* of block 1 .* as I32/
     ],
     [
       'has a tensor of another shape',
       ({ name }) => (name === key ? { shape: [32, 16] } : {}),
       'MODEL_TENSOR_SHAPE',
-      /block 1: .*\[32, 16\].*\[16, 32\]/
+      /model.safetensors: .* of block 1 .*\[32, 16\].*\[16, 32\]/
     ],
     [
       'lacks the final norm',
