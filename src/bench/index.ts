@@ -1,5 +1,6 @@
 /** The laboratory: servers in processes of their own, shaped links between them, faults, and the benchmarks over all that. */
 export { benchChain } from './chain.ts'
+export { benchFlood, type FloodInit } from './flood.ts'
 export { freeze, killHard, thaw } from './fault.ts'
 export { benchGpu, type GpuBenchInit } from './gpu.ts'
 export { formatGpu } from './gpu-table.ts'
@@ -15,4 +16,4 @@ export { benchSoak } from './soak/soak.ts'
 export { formatSoak, type SoakReport } from './soak/soak-report.ts'
 export { benchSpan } from './span.ts'
 export { formatSpan } from './span-table.ts'
-export { formatLoad, formatTable } from './table.ts'
+export { formatFlood, formatLoad, formatTable } from './table.ts'

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CancelledError } from '../base/index.ts'
+import { CancelledError, UsageError } from '../base/index.ts'
 import { type BlockRange, type Model, openModel } from '../model/index.ts'
 import { Child } from './child.ts'
 import type { ClientCalls, ConnectedChain } from './client/client-calls.ts'
@@ -91,6 +91,13 @@ export class Laboratory {
     const peers = this.#init.peers ?? servers?.flatMap(i => own[i] ?? []) ?? own
     // One thread, as each server has: they share the machine's cores.
     return this.client.ask('connect', { model: this.#init.model, peers, threads: 1 })
+  }
+
+  /** Where its own server of this number is reached: by peers, and by its operator. */
+  server(number: number): { readonly address: string; readonly admin: string } {
+    const [address, admin] = [this.#nodes?.peers[number], this.#nodes?.admins[number]]
+    if (address === undefined || admin === undefined) throw new UsageError(`the laboratory has no server ${number}`)
+    return { address, admin }
   }
 
   /** Token ids by seed: what is in a prompt does not change what it takes. */

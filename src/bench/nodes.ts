@@ -27,6 +27,8 @@ export interface NodesInit {
 export class Nodes {
   /** Where each server is reached, in the order of the spans. */
   readonly peers: readonly string[]
+  /** Base URL of each one's admin port. */
+  readonly admins: readonly string[]
   /** The first server's, all others are alike; null without shaped links. */
   readonly link: Link | null
   readonly #servers: readonly ServerProcess[]
@@ -34,6 +36,7 @@ export class Nodes {
 
   private constructor(servers: readonly ServerProcess[], link: Link | null, release: () => Promise<void>) {
     this.peers = servers.flatMap(({ ready }) => ready.addresses.slice(0, 1))
+    this.admins = servers.map(({ ready }) => ready.admin)
     this.link = link
     this.#servers = servers
     this.#release = release

@@ -87,6 +87,31 @@ export interface LoadReport extends BenchReport {
   results: LoadResult[]
 }
 
+/** Whom a flood of forged pushes goes to: a server of the chain, one that is in no chain, or there is none. */
+export type FloodTarget = 'nobody' | 'bystander' | 'chain'
+
+/** A generation beside a flood. */
+export interface FloodResult extends VariantResult {
+  flood: FloodTarget
+  /** Mean step over that without a flood, rounds paired: what the flood takes of shared cores included. */
+  overCalm: number | null
+  /** Pushes that the flooder could send, and that the server counted as ignored; null without a flood. */
+  sentPerSecond: number | null
+  ignoredPerSecond: number | null
+  /** Push streams of the flooder that the server ended or refused, all runs together. */
+  streamsEnded: number | null
+  /** Of the server that was, or might have been, flooded, all runs together. */
+  cpuSeconds: number
+}
+
+export interface FloodReport extends BenchReport {
+  /** Pushes tried, a second. */
+  perSecond: number
+  /** Resident memory of the flooded server before the first run that counts and after the last. */
+  memory: { readonly beforeBytes: number; readonly afterBytes: number }
+  results: FloodResult[]
+}
+
 /** The report of this machine and these versions. */
 export function createReport(findings: Omit<BenchReport, 'schema' | 'versions' | 'machine'>): BenchReport {
   const { command, seed, startedAt, model, clock, link, results, criteria } = findings

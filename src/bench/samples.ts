@@ -4,11 +4,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type { LoadSample, TrialOutcome, Variant } from './client/client-calls.ts'
+import type { FloodTarget } from './report.ts'
 
 /** One run of one variant as it was measured, for `samples.jsonl`: a line each, failed ones too. */
 export type RunSamples = TrialOutcome &
   Pick<Variant, 'servers' | 'route' | 'verify'> &
-  Partial<Pick<LoadSample, 'latencyMs' | 'firstTokenMs'>> & { readonly run: number }
+  Partial<Pick<LoadSample, 'latencyMs' | 'firstTokenMs'>> & { readonly run: number; readonly flood?: FloodTarget }
 
 /** Writes `samples.jsonl` as runs end, so that an interrupted benchmark keeps what it has. */
 export class SamplesFile {

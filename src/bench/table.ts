@@ -1,6 +1,6 @@
 import { formatCriterion } from './criteria.ts'
 import type { Machine, Versions } from './machine.ts'
-import type { BenchReport, LoadReport, LoadResult, VariantResult } from './report.ts'
+import type { BenchReport, FloodReport, FloodResult, LoadReport, LoadResult, VariantResult } from './report.ts'
 import type { Interval } from './statistics.ts'
 
 type Column<R> = readonly [title: string, value: (result: R) => string]
@@ -41,6 +41,22 @@ const loadColumns: readonly Column<LoadResult>[] = [
   ['tokens/s', ({ tokensPerSecond }) => tokensPerSecond.toFixed(1)]
 ]
 
+const floodColumns: readonly Column<FloodResult>[] = [
+  ...variant,
+  ['flood of', result => result.flood],
+  ['runs', ({ runs, failed }) => (failed === 0 ? String(runs) : `${runs} (${failed} failed)`)],
+  ['ms/token p50', ({ msPerToken }) => ms(msPerToken.p50)],
+  ['p90', ({ msPerToken }) => ms(msPerToken.p90)],
+  ['step mean', ({ stepMs }) => ms(stepMs.mean)],
+  ['95%', ({ ci95 }) => interval(ci95)],
+  ['over nobody', ({ overCalm }) => (overCalm === null ? '-' : overCalm.toFixed(3))],
+  ['pushes used', ({ pushesUsed }) => (pushesUsed === null ? '-' : `${(100 * pushesUsed).toFixed(1)}%`)],
+  ['forged/s', ({ sentPerSecond }) => count(sentPerSecond)],
+  ['ignored/s', ({ ignoredPerSecond }) => count(ignoredPerSecond)],
+  ['streams ended', ({ streamsEnded }) => count(streamsEnded)],
+  ['server CPU s', ({ cpuSeconds }) => cpuSeconds.toFixed(1)]
+]
+
 /**
  * The report for people: a line a variant, then what was promised, then what holds for all. `-` is what was not
  * measured, or cannot be told.
@@ -57,6 +73,18 @@ export function formatLoad(report: LoadReport): string {
       ? `closed load: ${arrivals.concurrency} clients, each waiting for its answer`
       : `open load: ${arrivals.requestRate} requests a second at random (Poisson), latencies from the intended arrival`
   return sections([tableOf(loadColumns, report.results), [kind, ...footer(report)]])
+}
+
+/** The report of a flood for people. */
+export function formatFlood(report: FloodReport): string {
+  const { perSecond, memory } = report
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+  const flood = `flood: ${perSecond} forged pushes a second tried, by a stranger; resident memory of the flooded server ${mib(memory.beforeBytes)} before, ${mib(memory.afterBytes)} after`
+  return sections([
+    tableOf(floodColumns, report.results),
+    report.criteria.map(formatCriterion),
+    [flood, ...footer(report)]
+  ])
 }
 
 function tableOf<R>(columns: readonly Column<R>[], results: readonly R[]): string[] {
@@ -112,6 +140,10 @@ export function ms(value: number | null): string {
 
 function interval(ci95: Interval | null): string {
   return ci95 === null ? '-' : `${ms(ci95[0])}..${ms(ci95[1])}`
+}
+
+function count(value: number | null): string {
+  return value === null ? '-' : value.toFixed(0)
 }
 
 function kib(bytes: number | null): string {

@@ -13,6 +13,9 @@ export const benchDefaults = {
   warmup: 1,
   requests: 16,
   concurrency: 2,
+  floodRate: 5000,
+  /** A flood is worst at its beginning: a run must be long beside it. */
+  floodTokens: 384,
   seed: 1,
   soakMs: 10 * 60_000
 }
@@ -20,7 +23,7 @@ export const benchDefaults = {
 export const benchFlags = {
   peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
   model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain, sessions: random weights'),
-  servers: value('K', 'servers to start', parseCount(1), '4; load: 3'),
+  servers: value('K', 'servers to start', parseCount(1), '4; load, flood: 3'),
   link: value('KIND', 'relay, tun or none', choice('link', ['relay', 'none'], ['tun']), 'relay for routes, else none'),
   delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
   jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
@@ -28,7 +31,12 @@ export const benchFlags = {
   routes: list('ROUTE', 'routes to compare', parseRoute, 'routes: all; else relay, push'),
   verify: list('HOW', 'verify policies to compare', parseVerify, 'routes: auto, none, digest, copy; else auto'),
   promptTokens: value('N', 'tokens of the prompt', parseCount(1), `${benchDefaults.promptTokens}; sessions: 1024`),
-  tokens: value('N', 'tokens to generate in each run', parseCount(2), `${benchDefaults.tokens}; sessions: 20`),
+  tokens: value(
+    'N',
+    'tokens to generate in each run',
+    parseCount(2),
+    `${benchDefaults.tokens}; flood: ${benchDefaults.floodTokens}; sessions: 20`
+  ),
   runs: value('N', 'measured runs of each variant', parseCount(1), `${benchDefaults.runs}; span: 60; gpu: 30`),
   warmup: value('N', 'runs before, not counted', parseCount(0), String(benchDefaults.warmup)),
   requests: value(
@@ -45,8 +53,9 @@ export const benchFlags = {
   ),
   requestRate: value(
     'R',
-    'requests a second that arrive at random, whether or not others are done (open load)',
-    parseNumber('above 0', number => number > 0)
+    'requests a second that arrive at random, whether or not others are done (open load); flood: forged pushes a second',
+    parseNumber('above 0', number => number > 0),
+    `flood: ${benchDefaults.floodRate}`
   ),
   device: value('DEVICE', 'gpu: what is measured; cpu takes a small span', parseDevice, 'cuda'),
   ...runtimeFlags,

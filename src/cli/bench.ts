@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { BenchReport, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
+import type { BenchReport, FloodInit, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
 import { UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
@@ -9,7 +9,7 @@ import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
 
-const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'sessions', 'gpu', 'soak'])
+const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'flood', 'sessions', 'gpu', 'soak'])
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
@@ -17,7 +17,7 @@ const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
 interface BenchOptions {
   readonly name: BenchName
   readonly json: boolean
-  readonly init: Omit<LoadInit, 'onProgress' | 'signal'>
+  readonly init: Omit<LoadInit & FloodInit, 'onProgress' | 'signal'>
   /** As given: the defaults of a span, a GPU and of sessions are others. */
   readonly rounds: number | undefined
   readonly sessions: Pick<SessionsInit, 'model' | 'steps' | 'promptTokens' | 'abandoned' | 'decoders'>
@@ -27,7 +27,7 @@ interface BenchOptions {
 
 export const benchCommand = defineCommand({
   name: 'bench',
-  summary: 'measure spans, GPUs, chains, routes, load and sessions; soak what carries them',
+  summary: 'measure spans, GPUs, chains, routes, load, floods and sessions; soak what carries them',
   flags: benchFlags,
   argument: 'NAME',
   options: optionsFrom,
@@ -44,6 +44,8 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { onnxruntime: libraryFolder, cuda } = runtimeOptions(given)
   if (name !== 'gpu' && (given.device !== undefined || cuda !== undefined))
     throw new UsageError(`--device and --cuda-... are for the bench gpu; ${name} computes on the CPU`)
+  if (name === 'flood' && given.peers !== undefined)
+    throw new UsageError('flood pours forged pushes into servers of its own: leave out --peers')
   return {
     name,
     json: given.json ?? false,
@@ -61,16 +63,17 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
       serve,
       model: given.model ?? defaultModel,
       peers: given.peers,
-      servers: given.servers ?? (name === 'load' ? 3 : 4),
+      servers: given.servers ?? (name === 'load' || name === 'flood' ? 3 : 4),
       shape: shapeOf(name, given),
       routes: given.routes ?? (name === 'routes' ? ['relay', 'push', 'delegate'] : ['relay', 'push']),
       verify: given.verify ?? (name === 'routes' ? ['auto', 'none', 'digest', 'copy'] : ['auto']),
       promptTokens: given.promptTokens ?? benchDefaults.promptTokens,
-      tokens: given.tokens ?? benchDefaults.tokens,
+      tokens: given.tokens ?? (name === 'flood' ? benchDefaults.floodTokens : benchDefaults.tokens),
       runs: given.runs ?? benchDefaults.runs,
       warmup: given.warmup ?? benchDefaults.warmup,
       seed: given.seed ?? benchDefaults.seed,
       out: given.out,
+      perSecond: requestRate ?? benchDefaults.floodRate,
       requests: given.requests ?? benchDefaults.requests,
       arrivals:
         requestRate === undefined
@@ -131,6 +134,11 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
     case 'load': {
       const report = await bench.benchLoad(told)
       show(report, bench.formatLoad(report))
+      return statusOf(report)
+    }
+    case 'flood': {
+      const report = await bench.benchFlood(told)
+      show(report, bench.formatFlood(report))
       return statusOf(report)
     }
     case 'chain':

@@ -1,6 +1,9 @@
 import type { Receipt } from '../wire/index.ts'
 import type { PushArrival } from './race-types.ts'
 
+/** How long a push is held whose step the owner does not name, and how long one that is not whole may stand still, ms. */
+export const HOLD_MS = 2000
+
 interface Held<I> {
   readonly push: PushArrival<I>
   /** When it came, ms. */

@@ -1,5 +1,5 @@
 import { equalBytes, type Receipt } from '../wire/index.ts'
-import { Hold } from './hold.ts'
+import { Hold, HOLD_MS } from './hold.ts'
 import { Lateness, MOST_PATIENCE_MS } from './lateness.ts'
 import type { Arrival, Effect, IgnoredReason, PushArrival, RaceInit, StepHeader, StepRecord } from './race-types.ts'
 import { StepWindow } from './step-window.ts'
@@ -37,7 +37,7 @@ export class Race<I> {
     this.#hold = new Hold({
       maxSteps: maxTentative,
       maxBytes: init.maxHeldBytes ?? 16 * 1024 * 1024,
-      holdMs: init.holdMs ?? 2000
+      holdMs: init.holdMs ?? HOLD_MS
     })
   }
 

@@ -108,7 +108,7 @@ export class IdentityError extends AndthenError {
 /** A peer asks for more than its share; `details` has `peer`, `what` and `retryAfterMs`. */
 export class RateLimitedError extends AndthenError {
   override readonly name = 'RateLimitedError'
-  constructor(peer: string, what: 'streams' | 'bytes', retryAfterMs: number) {
+  constructor(peer: string, what: 'streams' | 'bytes' | 'pushes in vain', retryAfterMs: number) {
     super('RATE_LIMITED', `peer ${peer} is over its limit of ${what}: try again in ${retryAfterMs} ms`, {
       retryable: true,
       details: { peer, what, retryAfterMs }

@@ -27,13 +27,27 @@ export class RateLimiter {
 
   /** Takes `tokens` and returns 0; or takes none, and returns in how many ms as many will be there. */
   take(key: string, tokens = 1): number {
+    const bucket = this.#filled(key)
+    const waitMs = this.#waitFor(bucket, tokens)
+    this.#remember(key, waitMs > 0 ? bucket : { ...bucket, tokens: bucket.tokens - tokens })
+    return waitMs
+  }
+
+  /** In how many ms `tokens` will be there; 0 where they are. Takes none. */
+  wait(key: string, tokens = 1): number {
+    return this.#waitFor(this.#filled(key), tokens)
+  }
+
+  #filled(key: string): Bucket {
     const { perSecond, burst } = this.#limit
     const now = this.#clock.now()
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now }
-    const filled = Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1_000)
-    const missing = tokens - filled
-    this.#remember(key, { tokens: missing > 0 ? filled : filled - tokens, at: now })
-    return missing > 0 ? Math.ceil((missing * 1_000) / perSecond) : 0
+    const { tokens, at } = this.#buckets.get(key) ?? { tokens: burst, at: now }
+    return { tokens: Math.min(burst, tokens + ((now - at) * perSecond) / 1_000), at: now }
+  }
+
+  #waitFor(bucket: Bucket, tokens: number): number {
+    const missing = tokens - bucket.tokens
+    return missing > 0 ? Math.ceil((missing * 1_000) / this.#limit.perSecond) : 0
   }
 
   #remember(key: string, bucket: Bucket): void {

@@ -36,7 +36,8 @@ function workRows({ ledger, memoryBytes, draining }: MetricSources): Row[] {
     ['clients_total', 'Different clients that opened a session', () => ledger.clients.size],
     ['mismatches_total', 'Pushes that differed from what the client was given', () => ledger.mismatches],
     ['pushes_total', 'Pushes by what became of them', () => Object.entries(ledger.pushes), 'outcome'],
-    ['pushes_ignored_total', 'Pushes that changed nothing, by reason', () => ledger.ignored, 'reason']
+    ['pushes_ignored_total', 'Pushes that changed nothing, by reason', () => ledger.ignored, 'reason'],
+    ['push_streams_ended_total', 'Push streams ended: too many pushes in vain', () => ledger.pushStreamsEnded]
   ]
 }
 

@@ -53,6 +53,12 @@ export class MessageReader<M> {
     this.#decoder.push(chunk)
   }
 
+  /** Bytes that are there of a tensor that is on its way into `tensor`. */
+  filled(tensor: Uint8Array): number {
+    for (const open of this.#open.values()) if (open.into === tensor) return open.filled
+    return 0
+  }
+
   /** Reads past the rest of a tensor that is on its way into `tensor`: nobody waits for it any more. */
   forget(tensor: Uint8Array): void {
     for (const open of this.#open.values()) if (open.into === tensor) open.into = null

@@ -1,6 +1,5 @@
 import type { Network, PeerStream } from '../../src/network/index.ts'
 import { MessageWriter, PUSH_PROTOCOL, pushFrames, type PushMessage } from '../../src/wire/index.ts'
-import { until } from '../network/cluster.ts'
 import type { PushedStep } from './faulty-network.ts'
 import type { FaultyNode } from './swarm.ts'
 
@@ -8,15 +7,18 @@ import type { FaultyNode } from './swarm.ts'
 export class Stranger {
   /** Bytes that the server answered. */
   heard = 0
-  readonly #stream: PeerStream
+  /** The server ended the stream. */
+  ended = false
   readonly #writer: MessageWriter<PushMessage>
 
   private constructor(stream: PeerStream) {
-    this.#stream = stream
     this.#writer = new MessageWriter({ codec: pushFrames, sink: stream })
     stream.onDrain = () => this.#writer.drained()
     stream.onData = chunk => {
       this.heard += chunk.length
+    }
+    stream.onClose = () => {
+      this.ended = true
     }
   }
 
@@ -30,10 +32,5 @@ export class Stranger {
 
   push({ push, bytes }: PushedStep): void {
     this.#writer.sendTensor({ kind: 'push', value: push }, bytes)
-  }
-
-  /** All that was sent is with the connection. */
-  sent(): Promise<void> {
-    return until(() => this.#writer.queuedBytes === 0 && this.#stream.bufferedBytes === 0)
   }
 }

@@ -28,3 +28,11 @@ it('counts each key for itself', () => {
   const limiter = new RateLimiter({ clock: new ManualClock() }, { perSecond: 1, burst: 1 })
   expect([limiter.take('a'), limiter.take('a'), limiter.take('b')]).toEqual([0, 1_000, 0])
 })
+
+it('says how long to wait without taking anything', () => {
+  const limiter = new RateLimiter({ clock: new ManualClock() }, { perSecond: 2, burst: 4 })
+  expect([limiter.wait('a', 4), limiter.take('a', 3), limiter.wait('a', 1), limiter.wait('a', 2)]).toEqual([
+    0, 0, 0, 500
+  ])
+  expect(limiter.take('a')).toBe(0)
+})

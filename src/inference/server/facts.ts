@@ -57,6 +57,8 @@ export interface Ledger {
   /** Pushes of all sessions, and why those that were ignored were. */
   readonly pushes: { used: number; late: number; ignored: number; mismatched: number; sent: number; dropped: number }
   readonly ignored: Map<string, number>
+  /** Push streams ended because their peer sent too much that came to nothing. */
+  pushStreamsEnded: number
 }
 
 export function createLedger(): Ledger {
@@ -68,6 +70,7 @@ export function createLedger(): Ledger {
     bytesOut: 0,
     mismatches: 0,
     pushes: { used: 0, late: 0, ignored: 0, mismatched: 0, sent: 0, dropped: 0 },
-    ignored: new Map()
+    ignored: new Map(),
+    pushStreamsEnded: 0
   }
 }

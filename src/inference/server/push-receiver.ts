@@ -1,5 +1,5 @@
 import { toAndthenError } from '../../base/index.ts'
-import type { PeerStream } from '../../network/index.ts'
+import { type PeerStream, RateLimitedError, RateLimiter } from '../../network/index.ts'
 import {
   type Attach,
   attachFrames,
@@ -12,10 +12,10 @@ import {
   type PushMessage,
   toHex
 } from '../../wire/index.ts'
-import type { StatesBuffer } from '../buffers.ts'
 import { RequestError } from '../errors.ts'
 import type { ServerComponents } from './facts.ts'
 import type { HostedSession } from './hosted-session.ts'
+import { PartialPushes } from './partial-pushes.ts'
 import { PushAttachment } from './push-attachment.ts'
 import { checkPush, type RejectedReason } from './upstream-check.ts'
 
@@ -25,6 +25,15 @@ const MAX_EARLY_ATTACHES = 16
 const UNATTACHED_MS = 30_000
 /** Answers that wait to be read by a sender; one who asks and does not read is not kept. */
 const MAX_QUEUED_BYTES = 64 * 1024
+/**
+ * What one peer may send in vain: more than the sessions of an honest one that end at once leave under way, and so few
+ * that refusing them takes no time to speak of. Beyond it the peer's push streams are ended.
+ */
+const VAIN_LIMIT = { burst: 256, perSecond: 64 }
+/** Bytes that are read past count, too: one more for each fragment. */
+const VAIN_FRAGMENT_BYTES = 64 * 1024
+/** A new stream of such a peer is of use for so many more, or not at all: opening one is work, too. */
+const VAIN_LEFT = 16
 
 interface Incoming {
   readonly peer: string
@@ -36,8 +45,7 @@ interface Incoming {
   readonly early: Set<string>
   /** Not given up while a session is attached. */
   keep: () => void
-  /** Buffers being filled, by the view that the reader fills. */
-  readonly filling: Map<Uint8Array, { attachment: PushAttachment; buffer: StatesBuffer }>
+  readonly partial: PartialPushes
 }
 
 type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock' | 'logger' | 'ledger'>
@@ -50,9 +58,11 @@ export class PushReceiver {
   readonly #components: Components
   readonly #sessions = new Map<string, HostedSession>()
   readonly #streams = new Set<Incoming>()
+  readonly #vain: RateLimiter
 
   constructor(components: Components) {
     this.#components = components
+    this.#vain = new RateLimiter(components, VAIN_LIMIT)
   }
 
   add(hosted: HostedSession): void {
@@ -80,7 +90,7 @@ export class PushReceiver {
 
   /** A stream of the push protocol; from whom is proven by its connection. */
   accept(stream: PeerStream): void {
-    const { limits, logger } = this.#components
+    const { limits, clock } = this.#components
     const writer = new MessageWriter<AttachMessage>({ codec: attachFrames, sink: stream })
     const handler = {
       onMessage: (message: PushMessage, bytes: number) => this.#onMessage(incoming, message, bytes),
@@ -100,7 +110,10 @@ export class PushReceiver {
       attached: new Map(),
       early: new Set(),
       keep: () => undefined,
-      filling: new Map()
+      partial: new PartialPushes({ clock, reader }, push => {
+        this.#finish(incoming, push.attachment, push.buffer.bytes.length)
+        this.#count('expired')
+      })
     }
     this.#streams.add(incoming)
     this.#expectAttach(incoming)
@@ -108,6 +121,7 @@ export class PushReceiver {
     stream.onClose = () => {
       this.#streams.delete(incoming)
       incoming.keep()
+      incoming.partial.stop()
       writer.clear()
       for (const { hosted } of incoming.attached.values()) hosted.onUpstreamGone()
     }
@@ -115,10 +129,19 @@ export class PushReceiver {
       try {
         reader.push(chunk)
       } catch (thrown) {
-        logger.debug({ peer: incoming.peer, error: toAndthenError(thrown).message }, 'a push stream was given up')
-        stream.abort(toAndthenError(thrown))
+        this.#giveUp(incoming, thrown)
       }
     }
+    const waitMs = this.#vain.wait(incoming.peer, VAIN_LEFT)
+    if (waitMs > 0) this.#giveUp(incoming, vain(incoming, waitMs))
+  }
+
+  #giveUp({ peer, stream }: Incoming, thrown: unknown): void {
+    const error = toAndthenError(thrown)
+    const { logger, ledger } = this.#components
+    if (error instanceof RateLimitedError) ledger.pushStreamsEnded++
+    logger.debug({ peer, error: error.message }, 'a push stream was given up')
+    stream.abort(error)
   }
 
   #expectAttach(incoming: Incoming): void {
@@ -151,16 +174,16 @@ export class PushReceiver {
     const key = toHex(attach.pushKey)
     const hosted = this.#sessions.get(key)
     const { facts } = this.#components
-    if (hosted === undefined) return this.#reject('unknown-session')
+    if (hosted === undefined) return this.#reject(incoming, 'unknown-session')
     if (attach.boundary !== facts.from || !equalBytes(attach.modelDigest, facts.modelDigest))
-      return this.#reject('shape')
+      return this.#reject(incoming, 'shape')
     if (hosted.upstream === incoming.peer) {
       if (attach.restart || !incoming.attached.has(key)) this.#admit(incoming, key, hosted)
       else this.#grant(incoming, key)
       return
     }
     if (incoming.early.size < MAX_EARLY_ATTACHES) incoming.early.add(key)
-    this.#reject('foreign-peer')
+    this.#reject(incoming, 'foreign-peer')
   }
 
   /** Begins an attachment: a session has one at a time, on the stream that asked last. */
@@ -177,12 +200,7 @@ export class PushReceiver {
     if (attachment === undefined) return
     incoming.attached.delete(key)
     if (incoming.attached.size === 0) this.#expectAttach(incoming)
-    for (const [view, filled] of incoming.filling) {
-      if (filled.attachment !== attachment) continue
-      incoming.filling.delete(view)
-      incoming.reader.forget(view)
-      attachment.hosted.dropBuffer(filled.buffer)
-    }
+    incoming.partial.forgetAll(attachment)
   }
 
   #grant(incoming: Incoming, key: string): void {
@@ -198,44 +216,66 @@ export class PushReceiver {
     const key = toHex(push.pushKey)
     const attachment = incoming.attached.get(key)
     if (attachment === undefined) {
-      this.#reject(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
+      this.#reject(incoming, this.#sessions.has(key) ? 'not-attached' : 'unknown-session', bytes)
       return null
     }
     if (!attachment.begin(bytes)) {
-      this.#reject('no-credit')
+      this.#reject(incoming, 'no-credit', bytes)
       return null
     }
     if (push.n < 1 || bytes !== push.n * this.#components.facts.hiddenSize * 4) {
-      if (attachment.finish(bytes)) this.#grant(incoming, key)
-      this.#reject('shape')
+      this.#finish(incoming, attachment, bytes)
+      this.#reject(incoming, 'shape', bytes)
       return null
     }
-    const buffer = attachment.hosted.takeBuffer(bytes)
-    incoming.filling.set(buffer.bytes, { attachment, buffer })
-    return buffer.bytes
+    return incoming.partial.begin(attachment, bytes)
+  }
+
+  /** A push is over, whatever came of it. */
+  #finish(incoming: Incoming, attachment: PushAttachment, bytes: number): void {
+    if (attachment.finish(bytes)) this.#grant(incoming, toHex(attachment.hosted.pushKey))
   }
 
   #onPush(incoming: Incoming, push: Push, tensor: Uint8Array): void {
-    const filled = incoming.filling.get(tensor)
-    if (filled === undefined) return
-    incoming.filling.delete(tensor)
-    const { attachment, buffer } = filled
+    const whole = incoming.partial.finish(tensor)
+    if (whole === undefined) return
+    const { attachment, buffer } = whole
     const { hosted } = attachment
-    const key = toHex(push.pushKey)
     const { facts, digest: digestOf } = this.#components
-    if (attachment.finish(tensor.length)) this.#grant(incoming, key)
+    this.#finish(incoming, attachment, tensor.length)
     const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
     const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: incoming.peer })
     if (reason !== null) {
       hosted.dropBuffer(buffer)
-      return this.#reject(reason)
+      return this.#reject(incoming, reason, tensor.length)
     }
     const { epoch, step, position, n, receipt } = push
+    const { pushes } = hosted.race
+    const ignoredBefore = pushes.ignored
     hosted.onPush(push, { epoch, step, position, n, receipt, digest, input: buffer, bytes: tensor.length })
+    if (pushes.ignored > ignoredBefore) this.#charge(incoming, vainCost(tensor.length))
   }
 
-  #reject(reason: RejectedReason): void {
+  #reject(incoming: Incoming, reason: RejectedReason, bytes = 0): void {
+    this.#count(reason)
+    this.#charge(incoming, vainCost(bytes))
+  }
+
+  #count(reason: RejectedReason): void {
     const { ignored } = this.#components.ledger
     ignored.set(reason, (ignored.get(reason) ?? 0) + 1)
   }
+
+  /** @throws RateLimitedError for a peer that has sent too much in vain: its stream is to be ended */
+  #charge(incoming: Incoming, cost: number): void {
+    const waitMs = this.#vain.take(incoming.peer, cost)
+    if (waitMs > 0) throw vain(incoming, waitMs)
+  }
+}
+
+const vain = ({ peer }: Incoming, waitMs: number): RateLimitedError =>
+  new RateLimitedError(peer, 'pushes in vain', waitMs)
+
+function vainCost(bytes: number): number {
+  return 1 + Math.floor(bytes / VAIN_FRAGMENT_BYTES)
 }

@@ -16,6 +16,7 @@ export type RejectedReason =
   | 'not-attached'
   | 'no-credit'
   | 'shape'
+  | 'expired'
   | 'digest'
   | 'receipt'
 

@@ -1,7 +1,7 @@
 import { createIdentity } from '../../../src/network/index.ts'
 import { describe, expect, it } from 'vitest'
-import { type Push, type Statement } from '../../../src/wire/index.ts'
-import { Bench, inputDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
+import { prefixed, type Push, pushFrames, type Statement } from '../../../src/wire/index.ts'
+import { Bench, CREDIT_BYTES, inputDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
 import { expectedOutput, statesOf } from './fake-runner.ts'
 
 interface Scene {
@@ -207,6 +207,87 @@ describe('a push', () => {
     await settle()
     expect(set.upstream.attached.at(-1)!.steps).toBeGreaterThan(first!.steps)
     expect(set.node.ledger.ignored.get('no-credit')).toBe(undefined)
+  })
+
+  it('that stands still is given up as an early one is, and its place is given to others', async () => {
+    const set = await scene()
+    set.owner.step({ step: 0 })
+    set.owner.step({ step: 1, position: 1 })
+    await settle()
+    const granted = set.upstream.attached[0]!
+    const begun = (tensor: number, step: number): Uint8Array =>
+      prefixed(
+        pushFrames.encode(
+          {
+            kind: 'push',
+            value: { pushKey: set.pushKey, step, position: step, n: 1, receipt: set.upstream.receipt() }
+          },
+          { tensor, offset: 0, total: states.length, length: 4 }
+        )
+      )
+    const more = (tensor: number, offset: number): Uint8Array =>
+      prefixed(pushFrames.encode(null, { tensor, offset, total: states.length, length: 4 }))
+    // The first stands still; of the second a little comes.
+    set.upstream.stream.send([begun(100, 0), states.subarray(0, 4), begun(101, 1), states.subarray(0, 4)])
+    await settle()
+    set.bench.clock.advance(2000)
+    set.upstream.stream.send([more(101, 4), states.subarray(4, 8)])
+    await settle()
+    set.bench.clock.advance(1999)
+    expect(set.node.ledger.ignored.get('expired')).toBeUndefined()
+    set.bench.clock.advance(1)
+    expect(set.node.ledger.ignored.get('expired')).toBe(1)
+    set.bench.clock.advance(2000)
+    expect(set.node.ledger.ignored.get('expired')).toBe(2)
+    // Both count as over: what they took of the window is granted again.
+    for (let step = 0; step < granted.steps - 2; step++) push(set, { push: { step, position: step } })
+    await settle()
+    expect(set.upstream.attached.at(-1)!.steps).toBeGreaterThanOrEqual(granted.steps + 2)
+    expect(set.owner.last('output').usedPush).toBe(true)
+  })
+
+  it('in vain is counted up to a limit of its peer; beyond it the stream is ended, and so are others for a while', async () => {
+    const set = await scene()
+    const mallory = set.bench.upstream(set.node, 'mallory')
+    for (let i = 0; i < 300; i++) push({ ...set, upstream: mallory })
+    await settle()
+    const { ledger } = set.node
+    expect(mallory.stream.ended).toBe(true)
+    expect([ledger.ignored.get('not-attached'), ledger.pushStreamsEnded]).toEqual([257, 1])
+    const again = set.bench.upstream(set.node, 'mallory')
+    await settle()
+    expect([again.stream.ended, ledger.pushStreamsEnded]).toEqual([true, 2])
+
+    set.bench.clock.advance(250)
+    const later = set.bench.upstream(set.node, 'mallory')
+    for (let i = 0; i < 100; i++) push({ ...set, upstream: later })
+    await settle()
+    expect([later.stream.ended, ledger.ignored.get('not-attached')]).toEqual([true, 257 + 17])
+    // Its limit is its own.
+    set.owner.step({ step: 0 })
+    push(set)
+    await settle()
+    expect(set.owner.last('output').usedPush).toBe(true)
+  })
+
+  it('counts the more against its peer the more bytes it has, and the same for one that the race ignores', async () => {
+    const set = await scene()
+    const mallory = set.bench.upstream(set.node, 'mallory')
+    const long = new Uint8Array(CREDIT_BYTES)
+    const { pushKey } = set
+    for (let i = 0; i < 10; i++)
+      mallory.send({ kind: 'push', value: { pushKey, n: 1, receipt: mallory.receipt() } }, long)
+    await settle()
+    // 1 + 2 MiB / 64 KiB each, of 256.
+    expect([set.node.ledger.ignored.get('not-attached'), mallory.stream.ended]).toEqual([8, true])
+
+    for (let i = 0; i < 300; i++) {
+      push(set)
+      if (i % 10 === 0) await settle()
+    }
+    await settle()
+    expect(set.upstream.stream.ended, 'one is held, the others are duplicates').toBe(true)
+    expect(set.node.ledger.pushStreamsEnded).toBe(2)
   })
 
   it('on a stream of garbage takes only that stream with it', async () => {
