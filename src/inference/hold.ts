@@ -24,6 +24,11 @@ export class Hold<I> {
     this.#holdMs = init.holdMs
   }
 
+  /** The oldest first. */
+  get held(): readonly Held<I>[] {
+    return this.#held
+  }
+
   /** Keeps the push, or says why not. */
   add(push: PushArrival<I>, now: number): 'held' | 'duplicate' | 'hold-full' {
     if (this.#held.some(({ push: other }) => other.epoch === push.epoch && other.step === push.step)) return 'duplicate'

@@ -16,6 +16,10 @@ export class Lateness {
     this.#smoothedMs += GAIN * (ms - this.#smoothedMs)
   }
 
+  get smoothedMs(): number {
+    return this.#smoothedMs
+  }
+
   /** How long a verified push is waited for, ms. */
   get patienceMs(): number {
     return Math.min(MOST_PATIENCE_MS, Math.max(LEAST_PATIENCE_MS, LATENESS_FACTOR * this.#smoothedMs))

@@ -55,6 +55,15 @@ export class Race<I> {
     return this.#steps.nextStep
   }
 
+  /** All that its future depends on, as plain values: what its model checker compares. */
+  get state(): object {
+    const { records, committed, nextStep } = this.#steps
+    return {
+      ...{ epoch: this.#epoch, ended: this.#ended, length: this.#length, cutTo: this.#cutTo, committed, nextStep },
+      ...{ records, running: this.#running, held: this.#hold.held, latenessMs: this.#lateness.smoothedMs }
+    }
+  }
+
   /** The steps of this epoch, from number `step` on, that were answered and are still kept. */
   answeredFrom(step: number): readonly StepRecord<I>[] {
     return this.#steps.records.filter(record => !record.replay && record.phase === 'done' && record.step >= step)
