@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BenchReport, SessionsReport } from '../../src/bench/index.ts'
+import type { BenchReport, FloodReport, SessionsReport } from '../../src/bench/index.ts'
 import { program } from './program.ts'
 
 const small = ['--servers', '2', '--prompt-tokens', '4', '--tokens', '4', '--runs', '2', '--warmup', '0', '--json']
@@ -82,6 +82,23 @@ describe('bench', () => {
     expect(abandoned).toMatchObject({ sessions: 30, warmup: 6, started: 30, evicted: 30, wrong: 0 })
     expect(abandoned.before.inUse).toBeGreaterThan(0)
     expect(criteria).toHaveLength(4)
+  })
+
+  it('flood: the stranger is cut off, the generation is not', { timeout: 120_000 }, async () => {
+    const { results, criteria } = (await bench('flood')) as FloodReport
+    expect(results.map(({ flood, failed }) => [flood, failed])).toEqual([
+      ['nobody', 0],
+      ['bystander', 0],
+      ['chain', 0]
+    ])
+    const [calm, , flooded] = results
+    expect([calm?.sentPerSecond, calm?.overCalm]).toEqual([null, null])
+    expect(flooded?.ignoredPerSecond).toBeGreaterThan(0)
+    expect(flooded?.pushesUsed).toBeGreaterThan(0)
+    expect(criteria.map(({ name }) => name)).toEqual([
+      'step in a flooded chain over one beside a flooded bystander',
+      'memory of the flooded server, MiB grown'
+    ])
   })
 
   it('load: requests of several clients at a time', { timeout: 60_000 }, async () => {

@@ -92,7 +92,7 @@ describe('links', () => {
 })
 
 it.each([
-  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load, sessions, gpu, soak' },
+  { argv: ['speed'], message: '"speed" is not one of span, chain, routes, load, flood, sessions, gpu, soak' },
   { argv: ['load', '--concurrency', '2', '--request-rate', '1'], message: 'give one of --concurrency' },
   {
     argv: ['routes', '--peers', peer, '--delay', '5ms'],
@@ -103,6 +103,7 @@ it.each([
   { argv: ['gpu', '--peers', peer], message: 'gpu measures this machine' },
   { argv: ['span', '--device', 'cuda'], message: '--device and --cuda-... are for the bench gpu' },
   { argv: ['routes', '--cuda-graph'], message: '--device and --cuda-... are for the bench gpu' },
+  { argv: ['flood', '--peers', peer], message: 'flood pours forged pushes into servers of its own' },
   { argv: ['routes', '--tokens', '1'], message: '--tokens: "1"' }
 ])('refuses $argv', ({ argv, message }) => {
   expect(() => parse(...argv)).toThrow(UsageError)
