@@ -1,13 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { freeze, killHard, type ServerProcess, thaw } from '../../src/bench/index.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { freeze, killHard, Relay, thaw } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
-import type { Ended } from '../cli/program.ts'
+import { runSources } from '../bench/run-sources.ts'
 import { evenSpans, goldens, shakespeareBlocks } from './model.ts'
 import { saysInOneLine } from './says.ts'
-import { generating, patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
+import {
+  endSessions,
+  generating,
+  type LinkedServer,
+  patience,
+  serveBehindLinks,
+  sessionsOf,
+  stopAll,
+  until
+} from './swarm.ts'
 
-// A server that dies or freezes in the middle of a text: another one takes its place, and the text is the same. Without
-// another one the failure says what is missing, and what was generated until then is not lost.
+// A server that dies, freezes or is cut off in the middle of a text: another one takes its place, and the text is the
+// same. Without another one the failure says what is missing, and what was generated until then is not lost.
 
 vi.setConfig({ testTimeout: patience, hookTimeout: patience })
 
@@ -17,89 +26,111 @@ const asked = ['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length)
 /** Tokens of a session after which the fault comes: well within the text. */
 const middle = 20
 
-const killed = new Set<ServerProcess>()
-const kill = (server: ServerProcess): void => {
-  killed.add(server)
-  killHard(server.pid)
+/** Two servers for each span, each behind a link; what was killed is replaced before the next test. */
+const pairs: LinkedServer[][] = spans.map(() => [])
+// Of this process's children only the relay is run from its source.
+vi.stubEnv('NODE_OPTIONS', runSources)
+const relay = new Relay()
+vi.unstubAllEnvs()
+const killed = new Set<LinkedServer>()
+
+async function fill(): Promise<void> {
+  const missing = spans.flatMap((span, i) => {
+    pairs[i] = pairs[i]!.filter(server => !killed.has(server))
+    return Array.from({ length: 2 - pairs[i].length }, () => ({ span, i }))
+  })
+  const started = await serveBehindLinks(
+    relay,
+    missing.map(({ span }) => span)
+  )
+  for (const [at, { i }] of missing.entries()) pairs[i]!.push(started[at]!)
 }
 
+beforeAll(fill)
+afterEach(async () => {
+  for (const linked of pairs.flat().filter(linked => !killed.has(linked))) {
+    thaw(linked.server.pid)
+    await linked.link.restore()
+    await endSessions(linked.server)
+  }
+})
+afterAll(async () => {
+  await stopAll(pairs.flat().map(({ server }) => server))
+  await relay.close()
+})
+
+/** What may befall a server. */
+const faults = {
+  killed(linked: LinkedServer): void {
+    killed.add(linked)
+    killHard(linked.server.pid)
+  },
+  frozen: ({ server }: LinkedServer) => freeze(server.pid),
+  'cut off': ({ link }: LinkedServer) => link.blackhole()
+}
+const routes = ['push', 'relay', 'delegate'] as const
+
+/** Every server with every fault, so that each of them meets each route, too. */
+const cases = (['killed', 'frozen', 'cut off'] as const).flatMap((fault, f) =>
+  [0, 1, 2].map(victim => ({ victim, fault, route: routes[(victim + f) % routes.length]! }))
+)
+
 /** Which of these the session of a running generation is on, once it is in the middle of its text. */
-async function inUse(servers: readonly ServerProcess[]): Promise<ServerProcess> {
-  let found: ServerProcess | undefined
+async function inUse(servers: readonly LinkedServer[]): Promise<LinkedServer> {
+  let found: LinkedServer | undefined
   await until(async () => {
-    for (const server of servers) {
-      const sessions = await sessionsOf(server)
-      if (sessions.some(({ length }) => length >= middle)) found = server
+    for (const linked of servers) {
+      const sessions = await sessionsOf(linked.server)
+      if (sessions.some(({ length }) => length >= middle)) found = linked
     }
     return found !== undefined
   })
   return found!
 }
 
+const generatingOver = (linked: readonly LinkedServer[], route: string) =>
+  generating(
+    linked.map(({ server }) => server),
+    [...asked, '--route', route]
+  )
+
 describe('with a spare for every span', () => {
-  /** Two servers for each span; what was killed is replaced before the next test. */
-  const pairs: ServerProcess[][] = spans.map(() => [])
-
-  beforeAll(fill)
-  afterAll(() => stopAll(pairs.flat()))
-
-  async function fill(): Promise<void> {
-    const missing = spans.flatMap((span, i) => {
-      pairs[i] = pairs[i]!.filter(server => !killed.has(server))
-      return Array.from({ length: 2 - pairs[i].length }, () => ({ span, i }))
-    })
-    const started = await serveSpans(missing.map(({ span }) => span))
-    for (const [at, { i }] of missing.entries()) pairs[i]!.push(started[at]!)
-  }
-
-  async function surviving(
-    span: number,
-    fault: (server: ServerProcess) => void | Promise<void>
-  ): Promise<ServerProcess> {
-    await fill()
-    const running = generating(pairs.flat(), asked)
-    const victim = await inUse(pairs[span]!)
-    await fault(victim)
-    const { status, out, err } = await running
-    expect({ status, lines: out.split('\n').length }, err).toEqual({ status: 0, lines: 2 })
-    const result = JSON.parse(out) as GenerationResult
-    expect(result).toMatchObject({ tokenIds: greedy_ids, text, finishReason: 'length' })
-    expect(result.replays).toBeGreaterThanOrEqual(1)
-    return victim
-  }
-
-  it.each([0, 1, 2])('server %d is killed', async span => {
-    await surviving(span, kill)
-  })
-
-  it.each([0, 1, 2])('server %d is frozen', async span => {
-    const victim = await surviving(span, server => freeze(server.pid))
-    thaw(victim.pid)
-  })
+  it.each(cases)(
+    'server $victim is $fault, by $route: the text is the golden one',
+    async ({ victim, fault, route }) => {
+      await fill()
+      const running = generatingOver(pairs.flat(), route)
+      await faults[fault](await inUse(pairs[victim]!))
+      const { status, out, err } = await running
+      expect({ status, lines: out.split('\n').length }, err).toEqual({ status: 0, lines: 2 })
+      const result = JSON.parse(out) as GenerationResult
+      expect(result).toMatchObject({ tokenIds: greedy_ids, text, finishReason: 'length', route })
+      expect(result.replays).toBeGreaterThanOrEqual(1)
+      expect(result.pushes.used > 0, 'pushes used').toBe(route !== 'relay')
+    }
+  )
 })
 
 describe('without a spare', () => {
-  it.each(['relay', 'push', 'delegate'])(
-    'a server that is killed, %s: the error names its blocks, and what came is kept',
-    async route => {
-      const servers = await serveSpans(spans)
-      try {
-        const running: Promise<Ended> = generating(servers, [...asked, '--route', route])
-        kill(await inUse(servers.slice(1, 2)))
-        const ended = await running
-        saysInOneLine({ ...ended, err: lastLine(ended.err) }, 1, ['4-8', 'node bin/serve --blocks 4-8'])
-        const { error, partial } = JSON.parse(ended.out) as {
-          error: object
-          partial: { text: string; tokenIds: number[] }
-        }
-        expect(error).toMatchObject({ code: 'BLOCKS_NOT_COVERED', retryable: true, details: { missing: ['4-8'] } })
-        expect(partial.tokenIds.length).toBeGreaterThan(0)
-        expect(partial.tokenIds).toEqual(greedy_ids.slice(0, partial.tokenIds.length))
-        expect(partial.text).not.toBe('')
-        expect(text.startsWith(partial.text), partial.text).toBe(true)
-      } finally {
-        await stopAll(servers)
+  it.each(cases)(
+    'server $victim is $fault, by $route: the error names its blocks, and what came is kept',
+    async ({ victim, fault, route }) => {
+      await fill()
+      const chain = pairs.map(([first]) => first!)
+      const running = generatingOver(chain, route)
+      await faults[fault](await inUse([chain[victim]!]))
+      const ended = await running
+      const missing = spans[victim]!
+      saysInOneLine({ ...ended, err: lastLine(ended.err) }, 1, [missing, `node bin/serve --blocks ${missing}`])
+      const { error, partial } = JSON.parse(ended.out) as {
+        error: object
+        partial: { text: string; tokenIds: number[] }
       }
+      expect(error).toMatchObject({ code: 'BLOCKS_NOT_COVERED', retryable: true, details: { missing: [missing] } })
+      expect(partial.tokenIds.length).toBeGreaterThan(0)
+      expect(partial.tokenIds).toEqual(greedy_ids.slice(0, partial.tokenIds.length))
+      expect(partial.text).not.toBe('')
+      expect(text.startsWith(partial.text), partial.text).toBe(true)
     }
   )
 })
