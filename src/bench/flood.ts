@@ -28,9 +28,9 @@ interface FloodRun {
   readonly cpuSeconds: number
 }
 
-const limits = { ofBystander: 1.1, grownMiB: 32 }
+const limits = { ofBystander: 1.1, grownMiB: 16 }
 /** V8 gives back what nobody needs some seconds after a process has become idle: memory is the least within this time. */
-const settling = { samples: 40, everyMs: 500 }
+const settling = { samples: 90, everyMs: 500 }
 const how = { route: 'push', verify: 'auto' } as const
 const targets: readonly FloodTarget[] = ['nobody', 'bystander', 'chain']
 

@@ -12,7 +12,8 @@ export async function dryRun(options: ConnectOptions, json: boolean, context: Co
   const connection = await connect({ ...options, logger, signal })
   try {
     const routes = connection.predict()
-    const servers = connection.servers.map(({ peerId, from, to, pingMs }) => ({ peerId, blocks: [from, to], pingMs }))
+    const inOrder = connection.servers.toSorted((a, b) => a.from - b.from || a.to - b.to)
+    const servers = inOrder.map(({ peerId, from, to, pingMs }) => ({ peerId, blocks: [from, to], pingMs }))
     terminal.out(json ? `${JSON.stringify({ servers, routes })}\n` : predictionTable(routes))
     return exitStatus.done
   } finally {

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '../base/index.ts'
 import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
-import { traceLines } from '../inference/index.ts'
+import { type PassTrace, traceLines } from '../inference/index.ts'
 import type { EndsRunner } from '../runtime/index.ts'
 import { type Digester, type PortableProof, portableProof, type VerifyPolicyName } from '../wire/index.ts'
 import { Chain } from './chain.ts'
@@ -121,12 +121,17 @@ export async function runGeneration(
     settings: { ...sampler.settings, maxNewTokens, stop },
     ...latencyFigures(decoder.steps, emittedMs, pings),
     pushes: pushFigures(chain.traces, report.pushes),
-    verified: verify === 'none' ? 0 : chain.traces.flatMap(({ pushed }) => pushed.filter(Boolean)).length,
+    verified: verify === 'none' ? 0 : chain.traces.reduce((sum, pass) => sum + pushedSteps(pass), 0),
     committed: report.committed,
     replays: report.replays,
     resumes: report.resumes,
     proofs: report.proofs.map(portableProof)
   }
+}
+
+/** Server-steps of a pass that were pushed to: a delegate gives the second server its inputs, as a client does. */
+function pushedSteps({ pushed, delegated = false }: PassTrace): number {
+  return pushed.filter((is, i) => is && !(delegated && i === 1)).length
 }
 
 /** The servers whose sessions can hold prompt and continuation. */

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { PushFigures, RouteName } from '../../src/client/index.ts'
 import type { VerifyPolicyName } from '../../src/wire/index.ts'
 import { goldens } from '../e2e/model.ts'
 import type { PushFault } from './faulty-network.ts'
@@ -19,7 +20,7 @@ const policies = ['copy', 'digest', 'auto', 'none'] as const
 /** Server-steps of one token that are pushed. */
 const EDGES = 2
 
-async function generate(tokens: number, fault: () => PushFault, ask: { verify: VerifyPolicyName; route?: 'delegate' }) {
+async function generate(tokens: number, fault: () => PushFault, ask: { verify: VerifyPolicyName; route?: RouteName }) {
   for (const { network } of swarm.nodes) network.fault = fault()
   const connection = await swarm.connect()
   const result = await connection.generate({ prompt, maxNewTokens: tokens, ...ask }).result
@@ -79,15 +80,31 @@ describe.each(policies)('verified by %s', verify => {
   })
 })
 
-describe('left to the first server', () => {
+describe.each(policies)('left to the first server, verified by %s', verify => {
+  const tokens = verify === 'none' ? 3 : 12
   // It pushes to nobody: the second server is given its inputs, and pushes to the third.
-  test.each<[string, () => PushFault, (used: number) => void]>([
-    ['all pushes lost', () => dropAll, used => expect(used).toBe(0)],
-    ['every tenth push lost', dropEveryTenth, used => expect(used).toBeGreaterThan(8)],
-    ['all pushes late', delay, used => expect(used).toBe(0)],
-    ['all pushes twice', () => duplicate, used => expect(used).toBeGreaterThan(8)]
-  ])('%s', async (_, fault, expectUsed) => {
-    const { pushes } = await generate(12, fault, { verify: 'digest', route: 'delegate' })
-    expectUsed(pushes.used)
+  test.each<[string, number, () => PushFault, (pushes: PushFigures) => void]>([
+    ['all pushes lost', tokens, () => dropAll, ({ used, late }) => expect([used, late]).toEqual([0, 0])],
+    ['every tenth push lost', 12, dropEveryTenth, ({ used, late }) => expect(used + late).toBe(11)],
+    ['all pushes late', tokens, delay, ({ used, late }) => expect([used, late]).toEqual([0, tokens - 1])],
+    [
+      'all pushes twice',
+      12,
+      () => duplicate,
+      ({ used, late, ignored }) => {
+        expect(used + late + ignored).toBe(2 * 12)
+        expect(used).toBeGreaterThan(0)
+      }
+    ]
+  ])('%s', async (_, count, fault, expectPushes) => {
+    const { pushes } = await generate(count, fault, { verify, route: 'delegate' })
+    expect(pushes.mismatched).toBe(0)
+    expectPushes(pushes)
   })
+})
+
+test.each(policies)('relayed, verified by %s: nothing is pushed that could be lost', async verify => {
+  const { pushes } = await generate(12, () => dropAll, { verify, route: 'relay' })
+  expect(Object.values(pushes)).toEqual(Object.values(pushes).map(() => 0))
+  expect(swarm.nodes.flatMap(({ network }) => network.pushed)).toEqual([])
 })
