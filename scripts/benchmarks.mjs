@@ -1,5 +1,5 @@
 // Runs the commands of docs/BENCHMARKS.md again and writes what they print below them:
-// node scripts/benchmarks.mjs [span|chain|routes|load|sessions]
+// node scripts/benchmarks.mjs [span|chain|routes|load|flood|sessions]
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 

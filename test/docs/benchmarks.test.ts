@@ -11,6 +11,6 @@ it.each(commands)('bench %s is a command', line => {
 
 it('every benchmark has its table', () => {
   expect(new Set(commands.map(line => line.split(' ')[0]))).toEqual(
-    new Set(['routes', 'chain', 'load', 'span', 'sessions'])
+    new Set(['routes', 'chain', 'load', 'flood', 'span', 'sessions'])
   )
 })

@@ -43,7 +43,7 @@ interface Input {
 }
 
 /** Broken promises are thrown, in words. */
-export class Broken extends Error {}
+class Broken extends Error {}
 
 export function demand(holds: boolean, promise: () => string): asserts holds {
   if (!holds) throw new Broken(promise())

@@ -18,6 +18,8 @@ import type { FloodCounts, FloodRequest } from './flood-calls.ts'
 
 /** Pushes go out in bursts, so that the flooder itself takes little of the machine. */
 const BURST_MS = 10
+/** At once. */
+const MOST_BURSTS = 3
 /** What may wait in the flooder, so that a server that reads no more is not measured by the flooder's memory. */
 const MAX_WAITING_BYTES = 1024 * 1024
 const SESSION_TOKENS = 64
@@ -51,7 +53,6 @@ export class Flooder {
   #stopped = false
   #cancel: () => void = () => undefined
   #startedAt = 0
-  #owed = 0
   #tried = 0
   readonly #counts = { sent: 0, withheld: 0, streams: 0, ended: 0 }
 
@@ -166,10 +167,10 @@ export class Flooder {
 
   #tick(): void {
     const { perSecond } = this.#request
-    this.#owed = ((this.#clock.now() - this.#startedAt) * perSecond) / 1000 - this.#tried
+    const due = Math.floor(((this.#clock.now() - this.#startedAt) * perSecond) / 1000) - this.#tried
+    this.#tried += due
     // What a pause of this process kept back is not poured out at once.
-    for (let left = Math.min(this.#owed, (3 * perSecond * BURST_MS) / 1000); left >= 1; left--) this.#push()
-    this.#tried += Math.max(0, Math.floor(this.#owed))
+    for (let left = Math.min(due, (MOST_BURSTS * perSecond * BURST_MS) / 1000); left > 0; left--) this.#push()
     if (this.#stream === null) void this.#openStream()
     this.#cancel = this.#clock.after(BURST_MS, () => this.#tick())
   }
