@@ -6,7 +6,7 @@ import type { TrialOutcome, Variant } from './client/client-calls.ts'
 import { atMost, type Criterion } from './criteria.ts'
 import type { FloodCalls, FloodCounts, FloodRequest } from './flood/flood-calls.ts'
 import { readServerMetrics } from './flood/server-metrics.ts'
-import { Laboratory } from './laboratory.ts'
+import { Laboratory, type LaboratoryServer } from './laboratory.ts'
 import { evenSpans } from './nodes.ts'
 import { interleave } from './order.ts'
 import { programUrl } from './program.ts'
@@ -29,8 +29,8 @@ interface FloodRun {
 }
 
 const limits = { ofBystander: 1.1, grownMiB: 16 }
-/** V8 gives back what nobody needs some seconds after a process has become idle: memory is the least within this time. */
-const settling = { samples: 90, everyMs: 500 }
+/** For a garbage collection that was asked for. */
+const collectMs = 500
 const how = { route: 'push', verify: 'auto' } as const
 const targets: readonly FloodTarget[] = ['nobody', 'bystander', 'chain']
 
@@ -43,7 +43,9 @@ export async function benchFlood(init: FloodInit): Promise<FloodReport> {
   const number = Math.floor(init.servers / 2)
   const span = spans[number] ?? { from: 0, to: 0 }
   init.onProgress('starting servers')
-  return Laboratory.with({ ...init, spans: [...spans, span] }, async laboratory => {
+  const collecting = ['--expose-gc', '--import', programUrl('flood/collect-preload', import.meta.url).href]
+  const servers = { ...init, serve: [...collecting, ...init.serve], spans: [...spans, span] }
+  return Laboratory.with(servers, async laboratory => {
     const { perSecond, seed } = init
     const modelDigest = Buffer.from(await laboratory.model.digest()).toString('hex')
     const { runs, memory } = await runAll(laboratory, init, {
@@ -76,11 +78,7 @@ async function runAll(
   const variant: Variant = { ...how, chain, servers }
   const request = { ...variant, promptIds: laboratory.prompt(init.promptTokens), tokens }
   const runs = new Map<FloodTarget, FloodRun[]>(targets.map(target => [target, []]))
-  const settledMemory = async (): Promise<number> => {
-    init.onProgress('waiting until the memory of the flooded server has settled')
-    // Without a warm-up nothing has settled anyway.
-    return leastMemory(laboratory.server(number).admin, warmup === 0 ? 1 : settling.samples, signal)
-  }
+  const memory = (): Promise<number> => memoryOf(laboratory.server(number))
   let beforeBytes = 0
   const flooder = new Child<FloodCalls>("the flooder's process", programUrl('flood/flooder-process', import.meta.url))
   try {
@@ -88,7 +86,7 @@ async function runAll(
     for (const [i, { variant: target, run: round }] of trials.entries()) {
       if (signal?.aborted === true) throw new CancelledError('the benchmark')
       init.onProgress(`run ${i + 1} of ${trials.length}: flood of ${target}`)
-      if (i === warmup * targets.length) beforeBytes = await settledMemory()
+      if (i === warmup * targets.length) beforeBytes = await memory()
       const { address, admin } = laboratory.server(target === 'bystander' ? bystander : number)
       const before = await readServerMetrics(admin)
       if (target !== 'nobody') await flooder.ask('start', { ...forgery, target: address })
@@ -103,16 +101,15 @@ async function runAll(
   } finally {
     await flooder.close()
   }
-  return { runs, memory: { beforeBytes, afterBytes: await settledMemory() } }
+  return { runs, memory: { beforeBytes, afterBytes: await memory() } }
 }
 
-async function leastMemory(admin: string, samples: number, signal: AbortSignal | undefined): Promise<number> {
-  let { memoryBytes: least } = await readServerMetrics(admin)
-  for (let i = 1; i < samples && signal?.aborted !== true; i++) {
-    await new Promise<void>(resolve => systemClock.after(settling.everyMs, resolve))
-    least = Math.min(least, (await readServerMetrics(admin)).memoryBytes)
-  }
-  return least
+/** Resident bytes, once the server has collected its garbage. */
+async function memoryOf({ admin, pid }: LaboratoryServer): Promise<number> {
+  // Elsewhere the signal would end it.
+  if (process.platform !== 'win32') process.kill(pid, 'SIGUSR2')
+  await new Promise<void>(resolve => systemClock.after(collectMs, resolve))
+  return (await readServerMetrics(admin)).memoryBytes
 }
 
 function floodResult({ servers }: FloodInit, flood: FloodTarget, all: Runs, seed: number): FloodResult {

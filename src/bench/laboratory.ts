@@ -39,6 +39,13 @@ export interface LaboratoryInit {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A server of the laboratory's own: where peers reach it, the base URL of its admin port, its process. */
+export interface LaboratoryServer {
+  readonly address: string
+  readonly admin: string
+  readonly pid: number
+}
+
 type Findings = Pick<BenchReport, 'command' | 'results' | 'criteria'>
 
 /** Servers, links and a client's process, set up for one benchmark. */
@@ -93,11 +100,11 @@ export class Laboratory {
     return this.client.ask('connect', { model: this.#init.model, peers, threads: 1 })
   }
 
-  /** Where its own server of this number is reached: by peers, and by its operator. */
-  server(number: number): { readonly address: string; readonly admin: string } {
-    const [address, admin] = [this.#nodes?.peers[number], this.#nodes?.admins[number]]
-    if (address === undefined || admin === undefined) throw new UsageError(`the laboratory has no server ${number}`)
-    return { address, admin }
+  /** Its own server of this number, in the order of the spans. */
+  server(number: number): LaboratoryServer {
+    const server = this.#nodes?.servers[number]
+    if (server === undefined) throw new UsageError(`the laboratory has no server ${number}`)
+    return server
   }
 
   /** Token ids by seed: what is in a prompt does not change what it takes. */

@@ -27,18 +27,20 @@ export interface NodesInit {
 export class Nodes {
   /** Where each server is reached, in the order of the spans. */
   readonly peers: readonly string[]
-  /** Base URL of each one's admin port. */
-  readonly admins: readonly string[]
+  /** The same, with the base URL of each one's admin port, and its process. */
+  readonly servers: readonly { readonly address: string; readonly admin: string; readonly pid: number }[]
   /** The first server's, all others are alike; null without shaped links. */
   readonly link: Link | null
-  readonly #servers: readonly ServerProcess[]
+  readonly #processes: readonly ServerProcess[]
   readonly #release: () => Promise<void>
 
   private constructor(servers: readonly ServerProcess[], link: Link | null, release: () => Promise<void>) {
     this.peers = servers.flatMap(({ ready }) => ready.addresses.slice(0, 1))
-    this.admins = servers.map(({ ready }) => ready.admin)
+    this.servers = servers.flatMap(({ ready: { addresses, admin, pid } }) =>
+      addresses.slice(0, 1).map(address => ({ address, admin, pid }))
+    )
     this.link = link
-    this.#servers = servers
+    this.#processes = servers
     this.#release = release
   }
 
@@ -75,7 +77,7 @@ export class Nodes {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#servers.map(server => server.stop()))
+    await Promise.all(this.#processes.map(server => server.stop()))
     await this.#release()
   }
 }

@@ -44,8 +44,6 @@ function optionsFrom(given: Given, argument = ''): BenchOptions {
   const { onnxruntime: libraryFolder, cuda } = runtimeOptions(given)
   if (name !== 'gpu' && (given.device !== undefined || cuda !== undefined))
     throw new UsageError(`--device and --cuda-... are for the bench gpu; ${name} computes on the CPU`)
-  if (name === 'flood' && given.peers !== undefined)
-    throw new UsageError('flood pours forged pushes into servers of its own: leave out --peers')
   return {
     name,
     json: given.json ?? false,

@@ -103,7 +103,7 @@ it.each([
   { argv: ['gpu', '--peers', peer], message: 'gpu measures this machine' },
   { argv: ['span', '--device', 'cuda'], message: '--device and --cuda-... are for the bench gpu' },
   { argv: ['routes', '--cuda-graph'], message: '--device and --cuda-... are for the bench gpu' },
-  { argv: ['flood', '--peers', peer], message: 'flood pours forged pushes into servers of its own' },
+  { argv: ['flood', '--peers', peer], message: 'flood measures this machine' },
   { argv: ['routes', '--tokens', '1'], message: '--tokens: "1"' }
 ])('refuses $argv', ({ argv, message }) => {
   expect(() => parse(...argv)).toThrow(UsageError)

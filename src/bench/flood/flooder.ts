@@ -113,8 +113,9 @@ export class Flooder {
       const digest = this.#digest({ boundary: from, position: step, n: 1 }, bytes)
       return { pushKey, epoch: 1, step, position: step, n: 1, digest, receipt: receipt(this.#sign(step, digest)) }
     }
-    const push = honest(0, receipt => receipt)
-    const forged = honest(1, ({ statement }) => ({ statement, signature: randomBytes(64) }))
+    const push = honest(1, receipt => receipt)
+    // Of an epoch's first step the signature is looked at.
+    const forged = honest(0, ({ statement }) => ({ statement, signature: randomBytes(64) }))
     return [
       { push: { ...push, pushKey: randomBytes(KEY_BYTES) }, bytes },
       { push: { ...push, pushKey: others.opened.pushKey }, bytes },
