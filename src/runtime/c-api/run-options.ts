@@ -11,6 +11,7 @@ export class RunOptionsSet {
   readonly #replays: boolean
   readonly #options = new Map<number, Pointer>()
   #current: Pointer
+  #replayed = false
 
   constructor(api: Api, replays: boolean) {
     this.#api = api
@@ -20,14 +21,19 @@ export class RunOptionsSet {
 
   /** Options of the next run. `id`: of what is bound, which has the same addresses each time; absent: not replayed. */
   begin(id: number | undefined): Pointer {
-    this.#current = this.#optionsOf(this.#replays && id !== undefined ? id : never)
+    const graph = this.#replays && id !== undefined ? id : never
+    this.#replayed = graph !== never
+    this.#current = this.#optionsOf(graph)
     this.#api.call('RunOptionsUnsetTerminate', this.#current)
     return this.#current
   }
 
-  /** Asks the run that was last begun to end. */
+  /**
+   * Asks the run that was last begun to end, where that is safe: one that ended while it was recorded would leave half a
+   * graph, which ONNX Runtime takes for a whole one and replays (CUDAExecutionProvider::OnRunEnd). It ends in its own time.
+   */
   terminate(): void {
-    this.#api.call('RunOptionsSetTerminate', this.#current)
+    if (!this.#replayed) this.#api.call('RunOptionsSetTerminate', this.#current)
   }
 
   close(): void {
