@@ -7,7 +7,7 @@ import { createSession } from './session.ts'
 /** Copied by the calling thread: faster than handing it to another one. */
 const inlineBytes = 64 * 1024
 
-/** Of zeros that a place is cleared with at a time. */
+/** Of a place that are cleared at a time. */
 const clearBytes = 16 * 1024 * 1024
 
 /** Bytes somewhere. */
@@ -52,14 +52,14 @@ export class Copier {
     return turn
   }
 
-  /** Fills with zeros. */
-  async clear({ memory, pointer }: Place, bytes: number): Promise<void> {
+  /** Fills with zeros: the first of them come from the host, the others from there. */
+  async clear(place: Place, bytes: number): Promise<void> {
     const { api, memory: host } = this.#environment
     const zeros = new Uint8Array(new ArrayBuffer(Math.min(bytes, clearBytes)))
-    const from = { memory: host, pointer: api.addressOf(zeros) }
-    for (let at = 0; at < bytes; at += zeros.length) {
-      const to = { memory, pointer: pointer + BigInt(at) }
-      await this.copy(from, to, Math.min(zeros.length, bytes - at))
+    await this.copy({ memory: host, pointer: api.addressOf(zeros) }, place, zeros.length)
+    for (let at = zeros.length; at < bytes; at += zeros.length) {
+      const to = { memory: place.memory, pointer: place.pointer + BigInt(at) }
+      await this.copy(place, to, Math.min(zeros.length, bytes - at))
     }
   }
 
