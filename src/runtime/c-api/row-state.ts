@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { cacheBytes, type Slab, tokenBytes } from '../binding.ts'
-import type { Copier } from './copier.ts'
+import type { Copier, Place } from './copier.ts'
 import type { Environment } from './environment.ts'
 import type { SlabMemory } from './slab.ts'
 
@@ -60,6 +60,9 @@ export class HostRows implements RowMover {
   }
 }
 
+/** Copies to or from a device between two turns of the event loop: it waits for each that is small. */
+const copiesATurn = 16
+
 /** Of a slab on a device: copied by the device, one contiguous piece after the other. */
 export class DeviceRows implements RowMover {
   readonly #environment: Environment
@@ -74,8 +77,7 @@ export class DeviceRows implements RowMover {
 
   async save(place: RowPlace): Promise<Uint8Array> {
     const state = unmoved(stateBytes(place))
-    await this.#each(place, state, (device, host, bytes) => this.#copier.copy(device, host, bytes))
-    return state
+    return this.#each(place, state, (device, host, bytes) => this.#copier.copy(device, host, bytes))
   }
 
   async load(place: RowPlace, state: Uint8Array): Promise<void> {
@@ -84,22 +86,25 @@ export class DeviceRows implements RowMover {
     await this.#each(place, steady, (device, host, bytes) => this.#copier.copy(host, device, bytes))
   }
 
-  async #each(place: RowPlace, state: Uint8Array, copy: (...args: CopyArguments) => Promise<void>): Promise<void> {
-    if (place.tokens === 0) return
+  /** @returns the state, which is referenced until the last copy is done for that: copies know its address only */
+  async #each(place: RowPlace, state: Uint8Array, copy: Copy): Promise<Uint8Array> {
+    if (place.tokens === 0) return state
     const { api, memory } = this.#environment
     const { memory: device, tensors } = this.#slab
-    // Asked for once: the state is referenced here until the last copy is done.
     const start = api.addressOf(state)
+    let copies = 0
     for (const { cache, offset, at, bytes } of piecesOf(place)) {
       const tensor = tensors[cache]
       if (tensor === undefined) throw new RangeError(`the slab has no cache ${cache}`)
       const host = { memory, pointer: start + BigInt(at) }
       await copy({ memory: device, pointer: tensor.pointer + BigInt(offset) }, host, bytes)
+      if (++copies % copiesATurn === 0) await setImmediate()
     }
+    return state
   }
 }
 
-type CopyArguments = [device: Parameters<Copier['copy']>[0], host: Parameters<Copier['copy']>[1], bytes: number]
+type Copy = (device: Place, host: Place, bytes: number) => Promise<void>
 
 /** V8 may keep smaller typed arrays in its heap, where they move. */
 const heapBytes = 1024
