@@ -3,7 +3,7 @@ import type { default as Koffi } from 'koffi'
 /** An address in the process. */
 export type Pointer = bigint
 
-type Kind = 'pointer' | 'string' | 'int' | 'size' | 'out'
+type Kind = 'pointer' | 'string' | 'strings' | 'int' | 'size' | 'out'
 type Result = 'status' | 'void' | 'int' | 'string'
 type Entry = readonly [index: number, result: Result, parameters: readonly Kind[]]
 
@@ -49,7 +49,7 @@ const functions = {
   SynchronizeBoundInputs: [202, 'status', ['pointer']],
   SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'status', ['pointer', 'pointer']],
   CreateCUDAProviderOptions: [205, 'status', ['out']],
-  UpdateCUDAProviderOptions: [206, 'status', ['pointer', 'pointer', 'pointer', 'size']],
+  UpdateCUDAProviderOptions: [206, 'status', ['pointer', 'strings', 'strings', 'size']],
   ReleaseCUDAProviderOptions: [208, 'void', ['pointer']],
   SessionOptionsSetLoadCancellationFlag: [293, 'status', ['pointer', 'int']]
 } as const satisfies Record<string, Entry>
@@ -60,6 +60,7 @@ type Name = keyof Functions
 interface Values {
   pointer: Pointer | ArrayBufferView
   string: string
+  strings: readonly string[]
   int: number
   size: number
   out: [Pointer | null]
@@ -93,6 +94,7 @@ export function bindFunctions(koffi: typeof Koffi, api: Pointer): FunctionTable 
   const types = {
     pointer: 'void *',
     string: 'const char *',
+    strings: 'const char **',
     int: 'int',
     size: 'size_t',
     status: 'void *',

@@ -22,22 +22,10 @@ export function cudaDevice(id: number, options: CudaOptions = {}): Device {
 function append(api: Api, sessionOptions: Pointer, values: Readonly<Record<string, string>>): void {
   const provider = api.create('CreateCUDAProviderOptions')
   try {
-    const [keys, texts] = [strings(api, Object.keys(values)), strings(api, Object.values(values))]
-    api.call('UpdateCUDAProviderOptions', provider, keys.addresses, texts.addresses, keys.addresses.length)
+    const keys = Object.keys(values)
+    api.call('UpdateCUDAProviderOptions', provider, keys, Object.values(values), keys.length)
     api.call('SessionOptionsAppendExecutionProvider_CUDA_V2', sessionOptions, provider)
   } finally {
     api.release('ReleaseCUDAProviderOptions', provider)
   }
-}
-
-/** C's `const char **`; the bytes are kept alive by being returned. */
-function strings(api: Api, texts: readonly string[]): { addresses: BigUint64Array; bytes: readonly Uint8Array[] } {
-  // Buffers of their own: a small typed array may lie in V8's heap, where it moves.
-  const bytes = texts.map(text => {
-    const encoded = new TextEncoder().encode(`${text}\0`)
-    const copy = new Uint8Array(new ArrayBuffer(encoded.length))
-    copy.set(encoded)
-    return copy
-  })
-  return { addresses: BigUint64Array.from(bytes, one => api.addressOf(one)), bytes }
 }
