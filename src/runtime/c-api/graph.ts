@@ -35,16 +35,20 @@ export class CApiGraph implements LoadedGraph {
     this.#mostWindows = Math.max(leastWindows, 2 * (plan.slab?.rows ?? 0))
   }
 
-  /** Takes over the session, also when this throws. @throws RuntimeLoadError where the device has no room for the slab */
+  /** Takes over the session, also when this throws. @throws RuntimeLoadError, such as where there is no room for the slab */
   static async over(session: Pointer, environment: Environment, plan: GraphPlan, device: Device): Promise<CApiGraph> {
     try {
       const placement = await placeTensors(environment, session, plan, device)
       return new CApiGraph(session, environment, plan, device, placement)
     } catch (cause) {
       environment.api.release('ReleaseSession', session)
+      if (cause instanceof RuntimeLoadError) throw cause
       const { message } = cause as Error
       const bytes = plan.slab === undefined ? 0 : slabBytes(plan.slab)
-      throw new RuntimeLoadError(`no room on ${device.name} for ${bytes} bytes of KV cache: ${message}`, { cause })
+      throw new RuntimeLoadError(
+        `no room on ${device.name} for ${bytes} bytes of KV cache: ${message}; fewer slots or shorter ones take less`,
+        { cause }
+      )
     }
   }
 
