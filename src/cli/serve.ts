@@ -1,5 +1,5 @@
 import { toAndthenError } from '../base/index.ts'
-import type { ServerNode } from '../node/index.ts'
+import type { ServePlan, ServerNode } from '../node/index.ts'
 import { rangeWarning } from './block-range.ts'
 import { type Context, defineCommand, type LogSettings } from './command.ts'
 import { invocationOf } from './invocation.ts'
@@ -17,18 +17,23 @@ export const serveCommand = defineCommand({
   async run({ dryRun, ...options }, context, log) {
     // Loaded here, so that a slip on the command line is told at once.
     const { planServe, serve } = await import('../node/index.ts')
-    const plan = await planServe(options)
-    const warning = rangeWarning(plan.blocks, plan.modelBlocks)
-    if (warning !== undefined) context.logger.warn({ blocks: plan.blocks }, warning)
+    const { logger, signal, terminal } = context
+    const warn = ({ blocks, modelBlocks }: ServePlan): void => {
+      const warning = rangeWarning(blocks, modelBlocks)
+      if (warning !== undefined) logger.warn({ blocks }, warning)
+    }
     if (dryRun) {
-      context.terminal.out(`${JSON.stringify(plan)}\n`)
+      const plan = await planServe(options)
+      warn(plan)
+      terminal.out(`${JSON.stringify(plan)}\n`)
       return exitStatus.done
     }
-    const { logger, signal, terminal } = context
     try {
-      // ONNX Runtime loads them in one call, which does not say how far it is.
-      terminal.status(`loading ${bytes(plan.memoryBytes.weights)} of weights`)
-      const node = await serve({ ...options, logger, signal })
+      const node = await serve({ ...options, logger, signal }, plan => {
+        warn(plan)
+        // ONNX Runtime loads them in one call, which does not say how far it is.
+        terminal.status(`loading ${bytes(plan.memoryBytes.weights)} of weights`)
+      })
       announceReady(node, options.model, context, log)
       return await drainedAtEnd(node, context)
     } catch (error) {

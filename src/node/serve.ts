@@ -41,13 +41,15 @@ export interface ServerNode {
  * 1. open the model, choose the device, check the range and the memory that it takes, and whatever else may be wrong
  * 2. load the span, 3. start the network, 4. answer
  *
+ * @param onPlan is told what will be served and what that takes, before it is checked
  * @throws ModelFileError, BlocksError, MemoryError, HooksError, RuntimeLoadError, DeviceUnavailableError, ListenError, IdentityError, UsageError
  */
-export async function serve(options: ServeOptions): Promise<ServerNode> {
+export async function serve(options: ServeOptions, onPlan?: (plan: ServePlan) => void): Promise<ServerNode> {
   const logger = options.logger ?? silentLogger
   const model = await openModel(options.model)
   const place = await spanPlace(model, options)
   const plan = planFor(model, options, place)
+  onPlan?.(plan)
   demandFit(plan)
   checkParking(options, plan)
   const policy = batchingPolicy(options, plan.slots)
