@@ -1,9 +1,13 @@
 import { expect, it } from 'vitest'
+import { openModel } from '../../src/model/index.ts'
 import { planServe, type ServeOptions } from '../../src/node/index.ts'
+import { planFor } from '../../src/node/plan.ts'
+import { hostDevice } from '../../src/runtime/index.ts'
 
 const model = 'models/tiny-shakespeare'
 const MiB = 2 ** 20
-const plan = (options: Partial<ServeOptions> = {}) => planServe({ model, memory: 1024 * MiB, ...options })
+const plan = (options: Partial<ServeOptions> = {}) =>
+  planServe({ model, device: 'cpu', memory: 1024 * MiB, ...options })
 
 it('slots, not sessions, take KV cache; parked sessions take what they are given', async () => {
   const [all, few] = [await plan({ maxSessions: 4 }), await plan({ maxSessions: 4, slots: 1, parkMemory: MiB })]
@@ -26,4 +30,14 @@ it('says what fits, from the same first block', async () => {
 it('no session is longer than the model knows positions', async () => {
   expect((await plan({ maxLength: 100_000 })).maxLength).toBe(512)
   await expect(plan({ blocks: { from: 0, to: 13 } })).rejects.toMatchObject({ code: 'BLOCKS' })
+})
+
+it('a GPU computes in its own memory, what is free of it, and parks sessions in that of the host', async () => {
+  const gpu = { name: 'GPU', computeCapability: [9, 0], freeBytes: 2048 * MiB } as const
+  const place = { device: { ...hostDevice, name: 'cuda:0' }, reason: 'asked for', gpu, compute: 'bf16' } as const
+  const [onGpu, onHost] = [planFor(await openModel(model), { model, parkMemory: 8192 * MiB }, place), await plan()]
+  expect(onGpu).toMatchObject({ device: 'cuda:0', weights: 'bf16', fits: true, memoryBytes: { available: 2048 * MiB } })
+  const { weights, kv, base, needed } = onGpu.memoryBytes
+  expect(needed).toBe(weights + kv + base)
+  expect(2 * kv).toBe(onHost.memoryBytes.kv)
 })
