@@ -3,22 +3,39 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/base/index.ts'
 import { buildEmbedGraph, buildHeadGraph, buildSpanGraph, type ComputeType, openModel } from '../../src/model/index.ts'
+import { hostAsDevice } from '../../src/runtime/c-api/index.ts'
 import { type EndsRunner, hostDevice, loadEnds, loadSpan, type SpanRunner } from '../../src/runtime/index.ts'
+import { buildRoundedSpan } from './rounded-span.ts'
 import { halfPrecisionTargets, type Target, tellSkippedGpu } from './targets.ts'
 
-/**
- * Largest difference of a logit from float32's, the tokens being given. For a trained model a promise, with room: rounding
- * after every operation makes 0.07 of it in bfloat16 and an eighth of that in float16, on these texts. The reference
- * models' random weights, with hidden states up to 43, make more of each rounding: 87 times the unit roundoff (2^-11 in
- * float16, 2^-8 in bfloat16) was measured in float16 on the processor, and 150 times is allowed.
- */
-const trained: Readonly<Record<ComputeType, number>> = { f32: 2e-3, f16: 0.02, bf16: 0.15 }
-const random: Readonly<Record<ComputeType, number>> = { f32: 2e-3, f16: 150 * 2 ** -11, bf16: 150 * 2 ** -8 }
+/** Largest difference of a logit of a trained model from float32's, the tokens being given: promised. */
+const promised: Readonly<Record<ComputeType, number>> = { f32: 0, f16: 0.02, bf16: 0.15 }
 
-const reference = join(import.meta.dirname, '../fixtures/reference/v5')
+/**
+ * The reference models' weights are random: their hidden states grow to 68 where the logits stay below 9, and what a
+ * rounding makes of a logit differs from model to model by a factor of almost three. So each is its own measure: the
+ * difference that rounding after every operation makes in it, 0.032 to 0.077 in float16 and 0.22 to 0.59 in bfloat16.
+ * Kernels round elsewhere too, as within attention, and not everywhere, as where operators are fused, which makes other
+ * differences of that size (ONNX Runtime's in float16 on the processor: 0.33 to 0.96 of it): twice as much is allowed.
+ */
+const ofMeasure = 2
+
+const references = ['v4', 'v5'].flatMap(version => {
+  const folder = join(import.meta.dirname, '../fixtures/reference', version)
+  return readdirSync(folder).map(name => join(folder, name))
+})
 const shakespeare = join(import.meta.dirname, '../../models/tiny-shakespeare')
 const maxLength = 256
-const exact: Target = { name: 'float32', binding: 'c-api', device: hostDevice, compute: 'f32' }
+const exact: HalfTarget = { name: 'float32', binding: 'c-api', device: hostDevice, compute: 'f32' }
+
+interface HalfTarget extends Target {
+  readonly build?: typeof buildSpanGraph
+}
+
+function rounded(compute: ComputeType): HalfTarget {
+  const name = `a processor that rounds to ${compute} after every operation`
+  return { name, binding: 'c-api', device: hostAsDevice(), compute, build: buildRoundedSpan }
+}
 
 interface Golden {
   readonly prompt_ids: readonly number[]
@@ -41,13 +58,14 @@ class Chain {
   }
 
   /** @param cuts block numbers where spans begin, after the first */
-  static async load(folder: string, { compute, device, libraryFolder }: Target, cuts: readonly number[] = []) {
+  static async load(folder: string, target: HalfTarget, cuts: readonly number[] = []) {
+    const { compute, device, libraryFolder, build = buildSpanGraph } = target
     const model = await openModel(folder)
     const bounds = [0, ...cuts, model.spec.blocks]
     const sizes = { slots: 1, maxLength, threads: 1, logger: silentLogger }
     const spans = await Promise.all(
       bounds.slice(1).map((to, i) => {
-        const graph = buildSpanGraph(model, { from: bounds[i]!, to }, { maxLength, compute })
+        const graph = build(model, { from: bounds[i]!, to }, { maxLength, compute })
         return loadSpan(graph, { ...sizes, device, ...(libraryFolder === undefined ? {} : { libraryFolder }) })
       })
     )
@@ -97,25 +115,47 @@ function highest(logits: Float32Array): [id: number, ahead: number] {
   return [id, logits[id]! - second]
 }
 
+/** What each of a model's golden texts makes of its logits, the tokens being given. */
+async function forced(folder: string, target: HalfTarget): Promise<Float32Array[]> {
+  const chain = await Chain.load(folder, target)
+  try {
+    const all: Float32Array[] = []
+    for (const { prompt_ids, greedy_ids } of goldensOf(folder))
+      all.push(...(await chain.forced(prompt_ids, greedy_ids)))
+    return all
+  } finally {
+    await chain.close()
+  }
+}
+
+function farthest(some: readonly Float32Array[], others: readonly Float32Array[]): number {
+  const differences = some.map((logits, i) =>
+    logits.reduce((most, value, id) => Math.max(most, Math.abs(value - others[i]![id]!)), 0)
+  )
+  return Math.max(...differences)
+}
+
+function expectNear(ours: readonly Float32Array[], theirs: readonly Float32Array[], limit: number): void {
+  expect(farthest(ours, theirs), 'largest difference of a logit').toBeLessThanOrEqual(limit)
+  for (const [i, expected] of theirs.entries()) {
+    const [id, ahead] = highest(expected)
+    if (ahead > 2 * limit) expect(highest(ours[i]!)[0], `token ${i}`).toBe(id)
+  }
+}
+
 tellSkippedGpu()
 
-describe.each(halfPrecisionTargets)('models through $name', target => {
-  const folders = [shakespeare, ...readdirSync(reference).map(name => join(reference, name))]
+describe.each(halfPrecisionTargets)('models of random weights through $name', target => {
+  test.each(references)('%s: logits of given tokens are as near as rounding leaves them', async folder => {
+    const theirs = await forced(folder, exact)
+    const measure = farthest(await forced(folder, rounded(target.compute)), theirs)
+    expectNear(await forced(folder, target), theirs, ofMeasure * measure)
+  })
+})
 
-  test.each(folders)('%s: logits of given tokens are near those of float32, and choose the same', async folder => {
-    const limit = (folder === shakespeare ? trained : random)[target.compute]
-    const [half, full] = await Promise.all([Chain.load(folder, target), Chain.load(folder, exact)])
-    for (const { prompt_ids: prompt, greedy_ids: following } of goldensOf(folder)) {
-      const [ours, theirs] = [await half.forced(prompt, following), await full.forced(prompt, following)]
-      for (const [i, logits] of ours.entries()) {
-        const expected = theirs[i]!
-        const difference = logits.reduce((most, value, id) => Math.max(most, Math.abs(value - expected[id]!)), 0)
-        expect(difference, `largest difference of a logit after ${i} tokens`).toBeLessThanOrEqual(limit)
-        const [id, ahead] = highest(expected)
-        if (ahead > 2 * limit) expect(highest(logits)[0], `token after ${i}`).toBe(id)
-      }
-    }
-    await Promise.all([half.close(), full.close()])
+describe.each([rounded('f16'), rounded('bf16'), ...halfPrecisionTargets])('a trained model through $name', target => {
+  test('logits of given tokens are near those of float32, and choose the same', async () => {
+    expectNear(await forced(shakespeare, target), await forced(shakespeare, exact), promised[target.compute])
   })
 
   describe('over a chain of three', () => {
