@@ -40,12 +40,13 @@ const cudaNames = /^lib(cu|nv)/
  * Looks for everything that CUDA needs, from ONNX Runtime's folder to the devices. Loads what it finds; what is missing
  * is part of the report.
  *
- * @param asks whether a GPU is asked for its free memory, for which CUDA is started on it. @default all are
+ * @param asks whether a GPU is asked for its free memory, for which CUDA is started on it; `usable`: nothing is missing.
+ * @default all are
  * @throws RuntimeLoadError where ONNX Runtime itself does not load
  */
 export async function inspectCuda(
   libraryFolder?: string,
-  asks: (id: number) => boolean = () => true
+  asks: (id: number, usable: boolean) => boolean = () => true
 ): Promise<CudaReport> {
   const koffi = await importKoffi()
   const { api } = await openEnvironment(libraryFolder)
@@ -82,7 +83,9 @@ export async function inspectCuda(
     cudaVersion,
     folders,
     driver: { version: await driverVersion(), cudaVersion: driver?.cudaVersion ?? null },
-    gpus: (driver?.gpus ?? []).map(gpu => ({ ...gpu, freeBytes: asks(gpu.id) ? freeOf(driver, gpu.id) : null })),
+    gpus: (driver?.gpus ?? []).map(gpu => {
+      return { ...gpu, freeBytes: asks(gpu.id, problem === null) ? freeOf(driver, gpu.id) : null }
+    }),
     problem
   }
 }
@@ -93,7 +96,7 @@ export async function inspectCuda(
  * @throws DeviceUnavailableError saying what is missing and what to do, RuntimeLoadError
  */
 export async function requireCuda(id: number, libraryFolder?: string): Promise<Gpu & { readonly freeBytes: number }> {
-  const report = await inspectCuda(libraryFolder, each => each === id)
+  const report = await inspectCuda(libraryFolder, (each, usable) => usable && each === id)
   const details = { device: `cuda:${id}`, problem: report.problem, missing: missingFrom(report) }
   if (report.problem !== null) {
     throw new DeviceUnavailableError(`cuda:${id} cannot be used: ${report.problem}; ${whatToDo(report)}`, { details })
