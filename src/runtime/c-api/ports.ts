@@ -18,7 +18,6 @@ export interface Ports {
   upload?(call: GraphCall): Promise<void>
   /** After the run: its outputs to the host. */
   download?(call: GraphCall): Promise<void>
-  close(): void
 }
 
 type Plan = Pick<GraphPlan, 'inputs' | 'outputs'>
@@ -42,10 +41,6 @@ export class HostPorts implements Ports {
   value(port: Port, call: GraphCall): Pointer {
     const { api, memory } = this.#environment
     return memory.tensor(api.addressOf(entry(this.#buffers, port.name)), port.type, shapeOf(port.dimensions, call))
-  }
-
-  close(): void {
-    // The buffers are JavaScript's.
   }
 }
 
