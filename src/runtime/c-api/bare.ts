@@ -51,7 +51,11 @@ export async function loadBareDecode(graph: SpanGraph, init: BareDecodeInit): Pr
     outputs: [{ ...hidden, name: 'hidden_out' }]
   }
   const session = await createSession(environment, plan, { ...device, replays: false })
-  const { slab, ports, close } = await placeTensors(environment, session, plan, { ...device, replays: true })
+  const placing = placeTensors(environment, session, plan, { ...device, replays: true })
+  const { slab, ports, close } = await placing.catch((error: unknown) => {
+    api.release('ReleaseSession', session)
+    throw error
+  })
   new Float32Array(ports.memoryOf('hidden')).fill(0.5)
   new Int32Array(ports.memoryOf('seqlens_k')).fill(past)
   new Int32Array(ports.memoryOf('total_sequence_length')).fill(past + 1)
