@@ -35,6 +35,8 @@ export interface ServePlan {
     readonly parking: number
     readonly base: number
     readonly needed: number
+    /** Most that the KV cache may take: the bound of the GPU's arena. Null without one. */
+    readonly arena: number | null
     /** `memory`, or what is free. */
     readonly available: number
   }
@@ -76,8 +78,13 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
     const kv = kvBytesPerToken(spec, span, compute) * (maxLength + 1) * slots
     return { weights, kv, needed: base + weights + kv + (gpu === null ? parking : 0) }
   }
+  const arena = gpu === null ? null : (options.cuda?.memoryLimit ?? null)
+  const fitsTo = (to: number): boolean => {
+    const { kv, needed } = bytesOf(to)
+    return needed <= available && (arena === null || kv <= arena)
+  }
   let fit = range.to
-  while (fit > range.from && bytesOf(fit).needed > available) fit--
+  while (fit > range.from && !fitsTo(fit)) fit--
   return {
     model: model.name,
     modelBlocks: spec.blocks,
@@ -89,7 +96,7 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
     maxLength,
     maxSessions,
     slots,
-    memoryBytes: { ...bytesOf(range.to), parking, base, available },
+    memoryBytes: { ...bytesOf(range.to), parking, base, available, arena },
     fits: fit === range.to,
     largestFit: fit > range.from ? [range.from, fit] : null
   }
@@ -98,14 +105,19 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
 /** @throws MemoryError where the plan does not fit */
 export function demandFit(plan: ServePlan): void {
   if (plan.fits) return
-  const { needed, available } = plan.memoryBytes
+  const { kv, needed, available, arena } = plan.memoryBytes
+  const memory = plan.device === 'cpu' ? 'memory' : `${plan.device}'s memory`
+  const lacks =
+    needed > available || arena === null
+      ? `${mebibytes(needed)} of ${memory}, of which ${mebibytes(available)} may be used`
+      : `${mebibytes(kv)} of KV cache, for which --cuda-memory gives ${mebibytes(arena)}`
   const [from, to] = plan.blocks
   const instead =
     plan.largestFit === null
       ? 'not even one block does: serve fewer sessions (--max-sessions) or shorter ones (--max-length)'
       : `blocks ${plan.largestFit.join('-')} do`
   throw new MemoryError(
-    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${mebibytes(needed)} of ${plan.device === 'cpu' ? 'memory' : `${plan.device}'s memory`}, of which ${mebibytes(available)} may be used; ${instead}`,
+    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${lacks}; ${instead}`,
     { details: { ...plan.memoryBytes, largestFit: plan.largestFit } }
   )
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { openModel } from '../../src/model/index.ts'
 import { planServe, type ServeOptions } from '../../src/node/index.ts'
-import { planFor } from '../../src/node/plan.ts'
+import { demandFit, planFor } from '../../src/node/plan.ts'
 import { hostDevice } from '../../src/runtime/index.ts'
 
 const model = 'models/tiny-shakespeare'
@@ -32,12 +32,23 @@ it('no session is longer than the model knows positions', async () => {
   await expect(plan({ blocks: { from: 0, to: 13 } })).rejects.toMatchObject({ code: 'BLOCKS' })
 })
 
+const gpu = { name: 'GPU', computeCapability: [9, 0], freeBytes: 2048 * MiB } as const
+const onGpu = { device: { ...hostDevice, name: 'cuda:0' }, reason: 'asked for', gpu, compute: 'bf16' } as const
+
 it('a GPU computes in its own memory, what is free of it, and parks sessions in that of the host', async () => {
-  const gpu = { name: 'GPU', computeCapability: [9, 0], freeBytes: 2048 * MiB } as const
-  const place = { device: { ...hostDevice, name: 'cuda:0' }, reason: 'asked for', gpu, compute: 'bf16' } as const
-  const [onGpu, onHost] = [planFor(await openModel(model), { model, parkMemory: 8192 * MiB }, place), await plan()]
-  expect(onGpu).toMatchObject({ device: 'cuda:0', weights: 'bf16', fits: true, memoryBytes: { available: 2048 * MiB } })
-  const { weights, kv, base, needed } = onGpu.memoryBytes
+  const [there, here] = [planFor(await openModel(model), { model, parkMemory: 8192 * MiB }, onGpu), await plan()]
+  expect(there).toMatchObject({ device: 'cuda:0', weights: 'bf16', fits: true, memoryBytes: { available: 2048 * MiB } })
+  const { weights, kv, base, needed } = there.memoryBytes
   expect(needed).toBe(weights + kv + base)
-  expect(2 * kv).toBe(onHost.memoryBytes.kv)
+  expect(2 * kv).toBe(here.memoryBytes.kv)
+})
+
+it("the KV cache fits into what is given to the GPU's arena, or the refusal says so", async () => {
+  const opened = await openModel(model)
+  const { kv } = planFor(opened, { model }, onGpu).memoryBytes
+  const within = (memoryLimit: number) => planFor(opened, { model, cuda: { memoryLimit } }, onGpu)
+  expect(within(kv)).toMatchObject({ fits: true, memoryBytes: { arena: kv } })
+  const half = within(kv / 2)
+  expect(half).toMatchObject({ fits: false, largestFit: [0, 6] })
+  expect(() => demandFit(half)).toThrow(/need 13 MiB of KV cache, for which --cuda-memory gives 7 MiB; blocks 0-6 do$/)
 })
