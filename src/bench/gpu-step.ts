@@ -32,7 +32,10 @@ export interface GpuSamplingInit {
   readonly seed: number
 }
 
+/** Runs of a variant that do not count. */
 const warmupRounds = 3
+/** The same where runs are replayed: each of libuv's threads records its own (`Device.replays`), and each takes its share. */
+const replayWarmupRounds = 24
 
 /** Times every variant of one span. The runner is closed before the device is asked for the second copy of the weights. */
 export async function sampleSpan(graph: SpanGraph, init: GpuSamplingInit): Promise<GpuSamples[]> {
@@ -63,6 +66,7 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
     return { slot, position: runner.length(slot), input, output: new Float32Array(values) }
   }
   const samples = new Map<GpuVariant, number[]>()
+  const warmups = device.replays ? replayWarmupRounds : warmupRounds
   try {
     for (const past of pasts) {
       for (let slot = 0; slot < slots; slot++) {
@@ -74,7 +78,7 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
         ...batches.map(batch => ({ kind: 'decode', batch, past, tokens: 1 }) as const),
         { kind: 'prefill', batch: 1, past, tokens: prefillTokens }
       ]
-      for (const { variant, run } of interleave(variants, warmupRounds + rounds, init.seed)) {
+      for (const { variant, run } of interleave(variants, warmups + rounds, init.seed)) {
         const slotRuns = Array.from({ length: variant.batch }, (_, slot) => runOf(slot, variant.tokens))
         const [first] = slotRuns
         const start = performance.now()
@@ -82,7 +86,7 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
         else if (first !== undefined) await runner.prefill(first)
         const ms = performance.now() - start
         for (const { slot } of slotRuns) runner.rewind(slot, past)
-        if (run >= warmupRounds) samples.set(variant, [...(samples.get(variant) ?? []), ms])
+        if (run >= warmups) samples.set(variant, [...(samples.get(variant) ?? []), ms])
       }
     }
   } finally {
