@@ -57,14 +57,19 @@ export class PreparedWindow {
       return
     }
     const outdated = [...this.#inputs, ...this.#outputs]
+    this.#inputs = []
+    this.#outputs = []
     this.#tokens = 0
-    const valueOf = (port: Port): BoundPort => ({ port, value: this.#ports.value(port, call) })
-    this.#inputs = this.#plan.inputs.map(valueOf)
-    this.#outputs = this.#plan.outputs.map(valueOf)
-    this.#bindInputs()
-    for (const { port, value } of this.#outputs) this.#api.call('BindOutput', this.binding, port.name, value)
-    this.#tokens = call.tokens
-    for (const { value } of outdated) this.#api.release('ReleaseValue', value)
+    try {
+      for (const port of this.#plan.inputs) this.#inputs.push({ port, value: this.#ports.value(port, call) })
+      for (const port of this.#plan.outputs) this.#outputs.push({ port, value: this.#ports.value(port, call) })
+      this.#bindInputs()
+      for (const { port, value } of this.#outputs) this.#api.call('BindOutput', this.binding, port.name, value)
+      this.#tokens = call.tokens
+    } finally {
+      // What is still bound of them, the binding holds itself.
+      for (const { value } of outdated) this.#api.release('ReleaseValue', value)
+    }
   }
 
   close(): void {
