@@ -76,5 +76,10 @@ export const RELAY_PLACES = 16
 export const RELAY_BYTES = 1_024 * MiB
 /** libp2p limits what goes through a relay by time too, by default to 2 minutes; as long as a timer takes, here. */
 export const RELAY_DURATION_MS = 2 ** 31 - 1
+/**
+ * A place lives with its connection, and need not expire. Of a place that is renewed twice the pinned libp2p forgets to
+ * stop the timer of the first renewal, which ends it, and what goes through it, while its holder believes in it.
+ */
+export const RELAY_PLACE_MS = RELAY_DURATION_MS
 /** Of the time that a connection idles, what saying goodbye, and closing, may take each where the other end is silent. */
 export const GOODBYE_SHARE = 1 / 20

@@ -1,3 +1,4 @@
+import type { Connection } from '@libp2p/interface'
 import { silentLogger, systemClock } from '../base/index.ts'
 import { AccessList } from './access-list.ts'
 import { carriesRelayed } from './circuit.ts'
@@ -14,7 +15,7 @@ import { createCounters } from './counters.ts'
 import { ListenError } from './errors.ts'
 import { Gatekeeper } from './gatekeeper.ts'
 import { KeepAlive } from './keep-alive.ts'
-import { createNode } from './libp2p-node.ts'
+import { createNode, type Libp2pNode } from './libp2p-node.ts'
 import { Libp2pNetwork } from './libp2p-network.ts'
 import { freeListenAddresses } from './listen.ts'
 import type { Network, NetworkInit } from './network.ts'
@@ -59,7 +60,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     {
       ...limits,
       idleTimeoutMs: init.connectionIdleTimeoutMs ?? CONNECTION_IDLE_TIMEOUT_MS,
-      isNeeded: connection => node.relayed?.has(connection.remotePeer) === true || carriesRelayed(connection)
+      isNeeded: connection => keepsPlace(node, connection) || carriesRelayed(connection)
     }
   )
   gatekeeper.isFull = () => pool.full
@@ -84,4 +85,10 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
       logger.warn({ wanted: wanted[i], listening: address }, 'port taken, listening on the next')
   }
   return network
+}
+
+/** Whether somebody is reached over this connection: libp2p takes the first of a peer's, so that no other needs to stay. */
+function keepsPlace({ libp2p, relayed }: Libp2pNode, connection: Connection): boolean {
+  const { remotePeer } = connection
+  return relayed?.has(remotePeer) === true && libp2p.getConnections(remotePeer)[0] === connection
 }

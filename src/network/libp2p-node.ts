@@ -15,6 +15,7 @@ import {
   OPEN_STREAM_TIMEOUT_MS,
   RELAY_BYTES,
   RELAY_DURATION_MS,
+  RELAY_PLACE_MS,
   RELAY_PLACES,
   SOCKET_HIGH_WATER_BYTES
 } from './constants.ts'
@@ -120,6 +121,11 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     start: false
   })
   if (transport === undefined || circuit === undefined) throw new TypeError('libp2p made no transport')
+  // A place is for who is there: libp2p would keep those of strangers who came and went, and have none left.
+  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
+    relayed?.get(peer)?.signal.clear()
+    relayed?.delete(peer)
+  })
   return { libp2p, transport, circuit, relayed }
 }
 
@@ -133,6 +139,7 @@ function relayServer(
     maxOutboundStopStreams: MAX_STREAMS_PER_PROTOCOL,
     reservations: {
       maxReservations: places,
+      reservationTtl: RELAY_PLACE_MS,
       applyDefaultLimit: bytes > 0,
       defaultDataLimit: BigInt(bytes),
       defaultDurationLimit: RELAY_DURATION_MS

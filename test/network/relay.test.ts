@@ -83,6 +83,18 @@ describe('a node that listens nowhere, behind a relay', () => {
     await says(await cluster.client(), server.addresses())
   })
 
+  it('asks again by every address that it was given for one relay', async () => {
+    const identity = await createIdentity()
+    const relay = await cluster.server({ identity, relaying: {}, listen: ['/ip4/127.0.0.1/tcp/0'] })
+    const byNumber = addressOf(relay)
+    const byName = byNumber.replace('/ip4/127.0.0.1', '/dns4/localhost')
+    const server = await cluster.client({ relays: [byNumber, byName] })
+    expect(server.relaying().relays).toBe(2)
+    await relay.close()
+    await until(() => server.relaying().relays === 0)
+    expect(server.addresses()).toEqual([])
+  })
+
   it('keeps its place, and what goes through it, however long nothing else uses those connections', async () => {
     const idle = { connectionIdleTimeoutMs: 200 }
     const relay = await cluster.server({ relaying: {}, ...idle })
@@ -137,6 +149,30 @@ describe('a relay', () => {
     await hidden(relay)
     const second = await hidden(relay)
     expect([second.relaying().relays, second.addresses()]).toEqual([0, []])
+  })
+
+  it('gives the place of one who went to another', async () => {
+    const relay = await cluster.server({ relaying: { places: 1 } })
+    const stranger = await hidden(relay)
+    expect(relay.relaying().places).toBe(1)
+    await stranger.close()
+    await until(() => relay.counters.connectionsOpen === 0)
+    expect(relay.relaying().places).toBe(0)
+    expect((await hidden(relay)).relaying().relays).toBe(1)
+  })
+
+  it('keeps one connection for a place, however many its holder opens', async () => {
+    const relay = await cluster.server({ relaying: {}, maxConnections: 3 })
+    const identity = await createIdentity()
+    const holder = await hidden(relay, { identity, connectionIdleTimeoutMs: 0 })
+    const more = [await cluster.client({ identity }), await cluster.client({ identity })]
+    for (const one of more) await one.connect(relay.addresses())
+    await until(() => relay.counters.connectionsOpen === 3)
+    const client = await cluster.client()
+    await client.connect(relay.addresses())
+    await until(() => relay.counters.connectionsOpen === 3)
+    expect(relay.counters).toMatchObject({ refusedFull: 0 })
+    expect([holder.relaying().relays, client.counters.connectionsOpen]).toEqual([1, 1])
   })
 
   it('ends a relayed connection that took its bytes', async () => {
