@@ -22,14 +22,17 @@ export class RelayReservations {
   readonly #components: RelayReservationsComponents
   readonly #relays: readonly PeerAddress[]
   readonly #held = new Set<PeerAddress>()
-  /** Ends the wait for the loss of a place, by the relay's peer id. */
-  readonly #lost = new Map<string, () => void>()
+  /** Ends the wait for the loss of a place. */
+  readonly #lost = new Map<PeerAddress, () => void>()
   readonly #closing = new AbortController()
 
   constructor(components: RelayReservationsComponents, init: { readonly relays: readonly PeerAddress[] }) {
     this.#components = components
     this.#relays = init.relays
-    components.store.addEventListener('relay:removed', ({ detail }) => this.#lost.get(detail.relay.toString())?.())
+    components.store.addEventListener('relay:removed', ({ detail }) => {
+      // A relay may be given by several addresses.
+      for (const [{ peerId }, lost] of this.#lost) if (peerId === detail.relay.toString()) lost()
+    })
   }
 
   /** Places held now. */
@@ -69,10 +72,7 @@ export class RelayReservations {
         logger.warn({ relay: relay.peerId, error, retryMs: waitMs }, 'no place on a relay')
       }
       answered()
-      await new Promise<void>(resolve => {
-        const cancel = clock.after(waitMs, resolve)
-        signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
-      })
+      await pause(clock, waitMs, signal)
       waitMs = Math.min(2 * waitMs, RELAY_RETRY_MOST_MS)
     }
     answered()
@@ -84,7 +84,7 @@ export class RelayReservations {
     const { signal } = this.#closing
     using lease = await pool.acquire(relay.peerId, [relay.address], { signal, timeoutMs: DIAL_TIMEOUT_MS })
     const { connection } = lease
-    const lost = new Promise<void>(resolve => this.#lost.set(relay.peerId, resolve))
+    const lost = new Promise<void>(resolve => this.#lost.set(relay, resolve))
     try {
       await demandRelay(connection, signal)
       await store.addRelay(connection.remotePeer, 'configured')
@@ -94,9 +94,23 @@ export class RelayReservations {
       if (!signal.aborted) await lost
     } finally {
       this.#held.delete(relay)
-      this.#lost.delete(relay.peerId)
+      this.#lost.delete(relay)
     }
   }
+}
+
+/** Waits that long, or until the signal aborts; leaves neither a timer nor a listener. */
+async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>(resolve => {
+    const end = (): void => {
+      cancel()
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = clock.after(ms, end)
+    signal.addEventListener('abort', end)
+    if (signal.aborted) end()
+  })
 }
 
 /**
