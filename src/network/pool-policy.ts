@@ -1,6 +1,7 @@
 /** What the pool is to do to a connection. */
 export interface PoolEffect {
-  readonly kind: 'goaway' | 'close'
+  /** `refuse` ends at once what came when there was no room. */
+  readonly kind: 'goaway' | 'close' | 'refuse'
   readonly connection: string
 }
 
@@ -185,15 +186,21 @@ export class PoolPolicy {
     return { kind: 'goaway', connection }
   }
 
-  /** Over the cap the connection that idled longest goes, never the one that came just now. */
+  /**
+   * Over the cap the connection that idled longest goes. Where none idles the one that came just now is refused: many
+   * may have begun their handshakes while there was room for one.
+   */
   #makeRoom(newcomer: string, now: number): PoolEffect[] {
-    if (this.#entries.size <= this.#init.maxConnections) return []
+    let staying = 0
     let longest: [string, Entry] | undefined
     for (const [connection, entry] of this.#entries) {
-      if (connection === newcomer || entry.leases > 0 || !isUsable(entry) || this.#isNeeded(connection)) continue
+      if (entry.leases === 0 && !isUsable(entry)) continue
+      staying++
+      if (connection === newcomer || entry.leases > 0 || this.#isNeeded(connection)) continue
       if (longest === undefined || entry.idleSince < longest[1].idleSince) longest = [connection, entry]
     }
-    return longest === undefined ? [] : [this.#leave(...longest, now)]
+    if (staying <= this.#init.maxConnections) return []
+    return [longest === undefined ? { kind: 'refuse', connection: newcomer } : this.#leave(...longest, now)]
   }
 }
 

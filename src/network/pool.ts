@@ -188,7 +188,8 @@ export class ConnectionPool {
       const connection = this.#connections.get(id)
       if (connection === undefined) continue
       if (kind === 'goaway') this.#sayGoAway(connection)
-      else this.#closeIdle(connection)
+      else if (kind === 'close') this.#closeIdle(connection)
+      else this.#refuse(connection)
     }
     this.#armTick()
   }
@@ -211,6 +212,11 @@ export class ConnectionPool {
         logger.debug({ peer: connection.remotePeer.toString(), error: String(error) }, 'goaway unanswered')
       })
       .finally(() => this.#run(this.#policy.answered(connection.id)))
+  }
+
+  #refuse(connection: Connection): void {
+    this.#components.counters.refusedFull++
+    connection.abort(new ConnectionLostError(connection.remotePeer.toString(), 'too many connections are open'))
   }
 
   #closeIdle(connection: Connection): void {

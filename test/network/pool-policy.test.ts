@@ -62,6 +62,15 @@ describe('PoolPolicy', () => {
     expect(policy.full).toBe(true)
   })
 
+  it('refuses those that came while there was room for fewer, and none for whom another goes', () => {
+    const policy = new PoolPolicy(init)
+    for (const id of ['a', 'b', 'c']) policy.opened(id, id, 0)
+    for (const id of ['a', 'b']) policy.acquire(id)
+    expect(policy.opened('d', 'd', 1)).toEqual([{ kind: 'goaway', connection: 'c' }])
+    policy.acquire('d')
+    expect(policy.opened('e', 'e', 2)).toEqual([{ kind: 'refuse', connection: 'e' }])
+  })
+
   it('prefers a direct connection to one through a relay, and takes that where there is none', () => {
     const policy = new PoolPolicy(init)
     policy.opened('relayed', 'peer', 0, true)
@@ -75,10 +84,11 @@ describe('PoolPolicy', () => {
     const policy = new PoolPolicy({ ...init, isNeeded: () => needed })
     for (const id of ['a', 'b', 'c']) policy.opened(id, id, 0)
     expect([policy.tick(1_000), policy.full]).toEqual([[], true])
-    expect(policy.opened('d', 'd', 1_000)).toEqual([])
+    expect(policy.opened('d', 'd', 1_000)).toEqual([{ kind: 'refuse', connection: 'd' }])
+    policy.closed('d')
     needed = false
     expect(policy.tick(1_999)).toEqual([])
-    expect(policy.tick(2_000).map(({ kind }) => kind)).toEqual(['goaway', 'goaway', 'goaway', 'goaway'])
+    expect(policy.tick(2_000).map(({ kind }) => kind)).toEqual(['goaway', 'goaway', 'goaway'])
   })
 
   it('keeps idle connections for ever when told to', () => {
