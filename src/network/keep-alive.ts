@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Connection } from '@libp2p/interface'
+import type { Connection, MessageStream } from '@libp2p/interface'
 import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import { PING_BYTES, PING_PROTOCOL } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
@@ -19,18 +19,27 @@ export interface KeepAliveInit {
   readonly pingTimeoutMs: number
 }
 
+/** A connection, and how often its wire brought bytes, and took some after its buffers had been full. */
+interface Watched {
+  readonly connection: Connection
+  received: number
+  drained: number
+  cancel: () => void
+}
+
 /** One lost in a moment when this process, or the other, was too busy to answer is not enough. */
 const PINGS = 2
 
 /**
  * Ends connections whose other end does not answer any more. One that brings bytes is alive, whatever becomes of pings
- * that wait behind a tensor; one that is silent is pinged. (libp2p's own monitor takes a ping that is late, or not
+ * that wait behind a tensor; one that is silent is pinged. While a ping waits, what the link takes off a full buffer is a
+ * sign of life, too: somebody acknowledged what went before. (libp2p's own monitor takes a ping that is late, or not
  * answered before the next is due, for the end of a connection that works.)
  */
 export class KeepAlive {
   readonly #components: KeepAliveComponents
   readonly #init: KeepAliveInit
-  readonly #watched = new Map<string, () => void>()
+  readonly #watched = new Map<string, Watched>()
 
   constructor(components: KeepAliveComponents, init: KeepAliveInit) {
     this.#components = components
@@ -40,23 +49,29 @@ export class KeepAlive {
   /** Looks after the connection until `forget`. */
   watch(connection: Connection): void {
     if (this.#init.intervalMs === 0 || connection.status !== 'open') return
-    this.#lookLater(connection, bytesRead(connection))
+    const watched: Watched = { connection, received: 0, drained: 0, cancel: () => undefined }
+    const wire = wireOf(connection)
+    wire?.addEventListener('message', () => watched.received++)
+    wire?.addEventListener('drain', () => watched.drained++)
+    this.#watched.set(connection.id, watched)
+    this.#lookLater(watched)
   }
 
   forget(connection: Connection): void {
-    this.#watched.get(connection.id)?.()
+    this.#watched.get(connection.id)?.cancel()
     this.#watched.delete(connection.id)
   }
 
-  #lookLater(connection: Connection, before: number): void {
-    const cancel = this.#components.clock.after(this.#init.intervalMs, () => void this.#look(connection, before))
-    this.#watched.set(connection.id, cancel)
+  #lookLater(watched: Watched): void {
+    const before = watched.received
+    watched.cancel = this.#components.clock.after(this.#init.intervalMs, () => void this.#look(watched, before))
   }
 
-  async #look(connection: Connection, before: number): Promise<void> {
-    const alive = bytesRead(connection) > before || (await this.#answers(connection))
+  async #look(watched: Watched, before: number): Promise<void> {
+    const { connection } = watched
+    const alive = watched.received > before || (await this.#answers(watched))
     if (!this.#watched.has(connection.id)) return
-    if (alive) return this.#lookLater(connection, bytesRead(connection))
+    if (alive) return this.#lookLater(watched)
     const { counters, logger } = this.#components
     counters.connectionsDead++
     const peer = connection.remotePeer.toString()
@@ -64,10 +79,10 @@ export class KeepAlive {
     connection.abort(new ConnectionLostError(peer, 'it does not answer any more'))
   }
 
-  /** Whether it answers a ping, or brings anything else meanwhile. */
-  async #answers(connection: Connection): Promise<boolean> {
+  /** Whether it answers a ping, or shows otherwise that it lives meanwhile. */
+  async #answers(watched: Watched): Promise<boolean> {
     const { clock } = this.#components
-    const before = bytesRead(connection)
+    const { connection, received, drained } = watched
     for (let left = PINGS; left > 0; left--) {
       try {
         const deadline = { phase: 'ping', limitMs: this.#init.pingTimeoutMs, clock }
@@ -76,7 +91,7 @@ export class KeepAlive {
       } catch (thrown) {
         // Who does not know the protocol has answered that.
         if (thrown instanceof Error && thrown.name === 'UnsupportedProtocolError') return true
-        if (bytesRead(connection) > before) return true
+        if (watched.received > received || watched.drained > drained) return true
         if (connection.status !== 'open') return false
       }
     }
@@ -110,10 +125,9 @@ async function ping(connection: Connection, signal: AbortSignal): Promise<void> 
 }
 
 /**
- * Of the socket beneath, by a field of the pinned libp2p; the same number always where there is none, as of a relayed
- * connection, which is pinged then, whatever it brings.
+ * What lies beneath the encryption, a socket or a stream through a relay, by a field of the pinned libp2p. Without it, all
+ * connections are pinged, whatever they bring.
  */
-function bytesRead(connection: Connection): number {
-  const { maConn } = connection as { maConn?: { socket?: { bytesRead?: number } } }
-  return maConn?.socket?.bytesRead ?? 0
+function wireOf(connection: Connection): Pick<MessageStream, 'addEventListener'> | undefined {
+  return (connection as { maConn?: MessageStream }).maConn
 }

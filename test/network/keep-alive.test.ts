@@ -12,7 +12,8 @@ const PING_MS = 300
 class FakeConnection {
   readonly id = 'c'
   readonly remotePeer = 'peer'
-  readonly maConn = { socket: { bytesRead: 0 } }
+  /** Below the encryption. */
+  readonly maConn = new EventTarget()
   status = 'open'
   pings = 0
   endedBy: Error | undefined
@@ -64,17 +65,30 @@ it('a silent connection is pinged, and ended after two pings without an answer',
 it('one that brings bytes is not pinged, and lives though a ping waits behind what it sends', async () => {
   const { connection, pass } = scene()
   for (let i = 0; i < 3; i++) {
-    connection.maConn.socket.bytesRead += 5
+    connection.maConn.dispatchEvent(new Event('message'))
     await pass(INTERVAL_MS)
   }
   expect(connection.pings).toBe(0)
   await pass(INTERVAL_MS)
   expect(connection.pings).toBe(1)
-  connection.maConn.socket.bytesRead += 5
+  connection.maConn.dispatchEvent(new Event('message'))
   await pass(PING_MS)
   expect(connection.status).toBe('open')
   await pass(INTERVAL_MS)
   expect(connection.pings).toBe(2)
+})
+
+it('what drains while a ping waits is a sign of life, and what drained before is none', async () => {
+  const { connection, pass } = scene()
+  await pass(INTERVAL_MS)
+  connection.maConn.dispatchEvent(new Event('drain'))
+  await pass(PING_MS)
+  expect([connection.pings, connection.status]).toEqual([1, 'open'])
+  connection.maConn.dispatchEvent(new Event('drain'))
+  await pass(INTERVAL_MS)
+  await pass(PING_MS)
+  await pass(PING_MS)
+  expect([connection.pings, connection.status]).toEqual([3, 'aborted'])
 })
 
 it('an answer of any kind is a sign of life, also that pings are not known', async () => {
