@@ -15,7 +15,7 @@ export const swarmFlags = {
   ),
   keepAlive: value(
     'DURATION',
-    'silence after which a connection is pinged, and ended without an answer; 0 is never',
+    'how often a connection is pinged, and ended where nothing answers; 0 is never',
     parseDuration,
     '10s'
   ),

@@ -13,7 +13,7 @@ export interface KeepAliveComponents {
 }
 
 export interface KeepAliveInit {
-  /** How often a connection is looked at; 0 is never. */
+  /** How often a connection is pinged; 0 is never. */
   readonly intervalMs: number
   /** How long a ping may take. */
   readonly pingTimeoutMs: number
@@ -31,10 +31,10 @@ interface Watched {
 const PINGS = 2
 
 /**
- * Ends connections whose other end does not answer any more. One that brings bytes is alive, whatever becomes of pings
- * that wait behind a tensor; one that is silent is pinged. While a ping waits, what the link takes off a full buffer is a
- * sign of life, too: somebody acknowledged what went before. (libp2p's own monitor takes a ping that is late, or not
- * answered before the next is due, for the end of a connection that works.)
+ * Ends connections whose other end does not answer any more. Each is pinged, also one that brings bytes: who sends a
+ * tensor hears nothing else from its reader, and its own pings wait behind the tensor. Any byte is a sign of life, and
+ * so is, while a ping waits, what the link takes off a full buffer: somebody acknowledged what went before. (libp2p's own
+ * monitor takes a ping that is late, or not answered before the next is due, for the end of a connection that works.)
  */
 export class KeepAlive {
   readonly #components: KeepAliveComponents
@@ -69,7 +69,7 @@ export class KeepAlive {
 
   async #look(watched: Watched, before: number): Promise<void> {
     const { connection } = watched
-    const alive = watched.received > before || (await this.#answers(watched))
+    const alive = await this.#answers(watched, before)
     if (!this.#watched.has(connection.id)) return
     if (alive) return this.#lookLater(watched)
     const { counters, logger } = this.#components
@@ -79,10 +79,10 @@ export class KeepAlive {
     connection.abort(new ConnectionLostError(peer, 'it does not answer any more'))
   }
 
-  /** Whether it answers a ping, or shows otherwise that it lives meanwhile. */
-  async #answers(watched: Watched): Promise<boolean> {
+  /** Whether it answers a ping, drains meanwhile, or has brought more than it had before. */
+  async #answers(watched: Watched, before: number): Promise<boolean> {
     const { clock } = this.#components
-    const { connection, received, drained } = watched
+    const { connection, drained } = watched
     for (let left = PINGS; left > 0; left--) {
       try {
         const deadline = { phase: 'ping', limitMs: this.#init.pingTimeoutMs, clock }
@@ -91,7 +91,7 @@ export class KeepAlive {
       } catch (thrown) {
         // Who does not know the protocol has answered that.
         if (thrown instanceof Error && thrown.name === 'UnsupportedProtocolError') return true
-        if (watched.received > received || watched.drained > drained) return true
+        if (watched.received > before || watched.drained > drained) return true
         if (connection.status !== 'open') return false
       }
     }

@@ -16,7 +16,7 @@ export interface NetworkInit {
   readonly announce?: readonly string[]
   /** How long a connection that nothing uses stays open; 0 is for ever. @default 30 s */
   readonly connectionIdleTimeoutMs?: number
-  /** After how long without a byte a connection is pinged, and ended without an answer; 0 is never. @default 10 s */
+  /** How often a connection is pinged, and ended where nothing answers; 0 is never. @default 10 s */
   readonly keepAliveMs?: number
   /** After how long without a byte TCP itself probes the other end; 0 is never. @default 1 min */
   readonly tcpKeepAliveMs?: number

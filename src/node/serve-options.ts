@@ -92,7 +92,7 @@ export interface SwarmOptions {
   readonly forcePrivate?: boolean
   /** How long a connection that nothing uses stays open, ms; 0 is for ever. @default 30 s */
   readonly connectionIdleTimeoutMs?: number
-  /** After how long without a byte a connection is pinged, and ended without an answer, ms; 0 is never. @default 10 s */
+  /** How often a connection is pinged, and ended where nothing answers, ms; 0 is never. @default 10 s */
   readonly keepAliveMs?: number
   /** After how long without a byte TCP probes the other end, ms; 0 is never. @default 1 min */
   readonly tcpKeepAliveMs?: number
