@@ -56,6 +56,8 @@ export const NEGOTIATION_RECHECK_MS = 50
 /** Connections at once, both ways: sockets, and what each may hold of an unfinished frame. */
 export const MAX_CONNECTIONS = 512
 export const MAX_DIALS = 64
+/** Peers whose addresses are known by their id alone, once they are not connected any more. */
+export const PEERS_REMEMBERED = 4_096
 /** Streams of one protocol that one peer may have open to us. */
 export const MAX_STREAMS_PER_PROTOCOL = 256
 

@@ -8,6 +8,7 @@ import {
   KEEP_ALIVE_MS,
   MAX_CONNECTIONS,
   MAX_DIALS,
+  PEERS_REMEMBERED,
   PING_TIMEOUT_MS,
   TCP_KEEP_ALIVE_MS
 } from './constants.ts'
@@ -19,6 +20,7 @@ import { createNode, type Libp2pNode } from './libp2p-node.ts'
 import { Libp2pNetwork } from './libp2p-network.ts'
 import { freeListenAddresses } from './listen.ts'
 import type { Network, NetworkInit } from './network.ts'
+import { boundPeers } from './peer-memory.ts'
 import { parseRelayAddress, withPeerId } from './peer-address.ts'
 import { ConnectionPool } from './pool.ts'
 import { RelayReservations } from './relay-reservations.ts'
@@ -64,6 +66,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     }
   )
   gatekeeper.isFull = () => pool.full
+  boundPeers({ libp2p: node.libp2p, logger }, { most: PEERS_REMEMBERED })
   const keepAliveMs = init.keepAliveMs ?? KEEP_ALIVE_MS
   const keepAlive = new KeepAlive(
     { clock, logger, counters },
