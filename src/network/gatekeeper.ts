@@ -2,7 +2,7 @@ import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/inter
 import type { Clock } from '../base/index.ts'
 import type { AccessList } from './access-list.ts'
 import type { NetworkCounters } from './counters.ts'
-import { hostOf, relayOf } from './peer-address.ts'
+import { hostOf, networkOf, relayOf } from './peer-address.ts'
 import { type RateLimit, RateLimiter } from './rate-limiter.ts'
 
 export interface GatekeeperComponents {
@@ -32,7 +32,7 @@ export class Gatekeeper implements ConnectionGater {
     const address = connection.remoteAddr.toString()
     const host = hostOf(address)
     // All that comes through a relay comes from one host: there each peer counts for itself.
-    const from = relayOf(address) === undefined ? host : address
+    const from = relayOf(address) === undefined ? networkOf(host) : address
     if (!access.allowsHost(host)) counters.refusedByAddress++
     else if (this.#dials.take(from) > 0) counters.refusedByRate++
     else if (this.isFull()) counters.refusedFull++
@@ -41,9 +41,7 @@ export class Gatekeeper implements ConnectionGater {
   }
 
   denyOutboundConnection(_peer: PeerId, connection: MultiaddrConnection): boolean {
-    // The socket knows the address that a name resolved to.
-    const socket = 'socket' in connection ? (connection.socket as { remoteAddress?: string }) : {}
-    return !this.#components.access.allowsHost(socket.remoteAddress ?? hostOf(connection.remoteAddr.toString()))
+    return !this.#allowsWire(connection)
   }
 
   denyInboundRelayedConnection(_relay: PeerId, peer: PeerId): boolean {
@@ -54,8 +52,15 @@ export class Gatekeeper implements ConnectionGater {
     return this.#refusesPeer(peer)
   }
 
-  denyOutboundEncryptedConnection(peer: PeerId): boolean {
-    return this.#refusesPeer(peer)
+  denyOutboundEncryptedConnection(peer: PeerId, connection: MultiaddrConnection): boolean {
+    // Of an address without a peer id libp2p did not ask before the handshake.
+    return !this.#allowsWire(connection) || this.#refusesPeer(peer)
+  }
+
+  #allowsWire(connection: MultiaddrConnection): boolean {
+    // The socket knows the address that a name resolved to.
+    const socket = 'socket' in connection ? (connection.socket as { remoteAddress?: string }) : {}
+    return this.#components.access.allowsHost(socket.remoteAddress ?? hostOf(connection.remoteAddr.toString()))
   }
 
   #refusesPeer(peer: PeerId): boolean {

@@ -181,6 +181,17 @@ function scopeOfHost(host: string): AddressScope {
   return globalUnicast.check(host, family) && !notGlobal.check(host, family) ? 'public' : 'private'
 }
 
+/** What one host has at the least: its address, or of public IPv6 the /64 in which it has as many as it likes. */
+export function networkOf(host: string): string {
+  if (isIP(host) !== 6 || scopeOfHost(host) !== 'public') return host
+  const [head = '', tail = ''] = host.split('::')
+  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'))
+  const [first, last] = [groups(head), groups(tail)]
+  const zeros = host.includes('::') ? Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0') : []
+  const whole = [...first, ...zeros, ...last].map(group => Number.parseInt(group, 16).toString(16))
+  return `${whole.slice(0, 4).join(':')}::/64`
+}
+
 /** Scope of a multiaddr, by the IP address or name it begins with (a relay's, for an address through a relay). */
 export function scopeOf(address: string): AddressScope {
   return scopeOfHost(hostOf(address))

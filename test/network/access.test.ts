@@ -44,6 +44,15 @@ describe('a network', () => {
     expect(server.counters[counter as 'refusedByPeer']).toBeGreaterThan(0)
   })
 
+  it('dials no denied address, also where it was not told who answers there', async () => {
+    const server = await cluster.server()
+    const client = await cluster.client({ access: { deny: ['127.0.0.0/8'] } })
+    const [address = ''] = server.addresses()
+    const [bare = ''] = address.split('/p2p/')
+    await expect(client.connect(address)).rejects.toMatchObject({ reason: 'denied' })
+    await expect(client.resolve(bare)).rejects.toMatchObject({ reason: 'denied' })
+  })
+
   it('of a private swarm talks to those with its key only', async () => {
     const server = await cluster.server({ swarmKey: key('a') })
     const member = await cluster.client({ swarmKey: key('a') })

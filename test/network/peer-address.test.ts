@@ -8,7 +8,7 @@ import {
   relayOf,
   scopeOf
 } from '../../src/network/index.ts'
-import { byReach, parseRelayAddress, provesReach, throughRelay } from '../../src/network/peer-address.ts'
+import { byReach, networkOf, parseRelayAddress, provesReach, throughRelay } from '../../src/network/peer-address.ts'
 
 const { peerId } = await createIdentity()
 const { peerId: other } = await createIdentity()
@@ -135,5 +135,21 @@ describe('scopeOf', () => {
   it('orders addresses by how far they reach, otherwise as given', () => {
     const addresses = ['/ip4/127.0.0.1/tcp/1', '/ip4/10.0.0.2/tcp/1', '/ip4/8.8.8.8/tcp/1', '/ip4/10.0.0.1/tcp/1']
     expect(byReach(addresses)).toEqual([addresses[2], addresses[1], addresses[3], addresses[0]])
+  })
+})
+
+describe('networkOf', () => {
+  it.each([
+    ['203.0.113.7', '203.0.113.7'],
+    ['2600:1:2:3:4:5:6:7', '2600:1:2:3::/64'],
+    ['2600:0001:2:3::7', '2600:1:2:3::/64'],
+    ['2600::1', '2600:0:0:0::/64'],
+    ['2600:1:2:3::', '2600:1:2:3::/64'],
+    ['::1', '::1'],
+    ['fd00:1:2:3::7', 'fd00:1:2:3::7'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+    ['::ffff:8.8.8.8', '::ffff:8.8.8.8']
+  ])('of %s is %s', (host, network) => {
+    expect(networkOf(host)).toBe(network)
   })
 })
