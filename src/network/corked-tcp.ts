@@ -12,6 +12,7 @@ import {
 } from '@libp2p/interface'
 import { type TCPComponents, type TCPOptions, tcp } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Handshakes } from './handshakes.ts'
 
 /**
  * libp2p's TCP transport, with the writes of one tick gathered into one `writev`. Noise and yamux hand each frame to
@@ -25,18 +26,21 @@ export class CorkedTcp implements Transport {
   readonly #tcp: Transport
   readonly #listeners = new Set<Listener>()
 
-  constructor(components: TCPComponents, options: TCPOptions) {
+  readonly #handshakes: Handshakes
+
+  constructor(components: TCPComponents & { readonly handshakes: Handshakes }, options: TCPOptions) {
+    this.#handshakes = components.handshakes
     this.#tcp = tcp(options)(components)
     this.listenFilter = this.#tcp.listenFilter.bind(this.#tcp)
     this.dialFilter = this.#tcp.dialFilter.bind(this.#tcp)
   }
 
   dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
-    return this.#tcp.dial(address, { ...options, upgrader: corking(options.upgrader) })
+    return this.#tcp.dial(address, { ...options, upgrader: corking(options.upgrader, this.#handshakes) })
   }
 
   createListener(options: CreateListenerOptions): Listener {
-    const listener = this.#tcp.createListener({ ...options, upgrader: corking(options.upgrader) })
+    const listener = this.#tcp.createListener({ ...options, upgrader: corking(options.upgrader, this.#handshakes) })
     this.#listeners.add(listener)
     listener.addEventListener('close', () => this.#listeners.delete(listener))
     return listener
@@ -52,12 +56,12 @@ export class CorkedTcp implements Transport {
 const MAX_GATHERED_BYTES = 16 * 1024
 
 /** The upgrader is where a socket that was dialled or accepted passes on its way to becoming a connection. */
-function corking(upgrader: Upgrader): Upgrader {
+function corking(upgrader: Upgrader, handshakes: Handshakes): Upgrader {
   return {
     upgradeOutbound: (connection: MultiaddrConnection, options: UpgraderOptions) =>
       upgrader.upgradeOutbound(corkTicks(connection), options),
     upgradeInbound: (connection: MultiaddrConnection, options: UpgraderOptions) =>
-      upgrader.upgradeInbound(corkTicks(connection), options),
+      handshakes.run(connection, () => upgrader.upgradeInbound(corkTicks(connection), options)),
     createInboundAbortSignal: signal => upgrader.createInboundAbortSignal(signal),
     getStreamMuxers: () => upgrader.getStreamMuxers(),
     getConnectionEncrypters: () => upgrader.getConnectionEncrypters()

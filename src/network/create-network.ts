@@ -15,6 +15,7 @@ import {
 import { createCounters } from './counters.ts'
 import { ListenError } from './errors.ts'
 import { Gatekeeper } from './gatekeeper.ts'
+import { Handshakes } from './handshakes.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { createNode, type Libp2pNode } from './libp2p-node.ts'
 import { Libp2pNetwork } from './libp2p-network.ts'
@@ -46,6 +47,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     identity: init.identity,
     listen,
     gater: gatekeeper,
+    handshakes: new Handshakes({ counters }, { most: limits.maxConnections }),
     swarmKey: init.swarmKey,
     tcpKeepAliveMs: init.tcpKeepAliveMs ?? TCP_KEEP_ALIVE_MS,
     isRelay: peer => {

@@ -20,6 +20,7 @@ import {
   SOCKET_HIGH_WATER_BYTES
 } from './constants.ts'
 import { CorkedTcp } from './corked-tcp.ts'
+import type { Handshakes } from './handshakes.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
 import { tunedNoise } from './noise-tuning.ts'
@@ -29,6 +30,7 @@ export interface Libp2pInit {
   readonly identity: Identity
   readonly listen: readonly string[]
   readonly gater: ConnectionGater
+  readonly handshakes: Handshakes
   readonly swarmKey: Uint8Array | undefined
   /** After how long without a byte TCP probes the other end; 0 is never. */
   readonly tcpKeepAliveMs: number
@@ -84,7 +86,11 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     privateKey: privateKeyOf(init.identity),
     addresses: { listen: [...init.listen] },
     transports: [
-      components => (transport = new CorkedTcp(components, tcpOptions(init.tcpKeepAliveMs))),
+      components =>
+        (transport = new CorkedTcp(
+          { logger: components.logger, handshakes: init.handshakes },
+          tcpOptions(init.tcpKeepAliveMs)
+        )),
       components => (circuit = circuitTransport(init.isRelay)(components))
     ],
     connectionEncrypters: [tunedNoise()],
@@ -93,7 +99,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     connectionGater: init.gater,
     connectionManager: {
       // The gatekeeper and the pool hold the cap, and let idle ones make room; libp2p would refuse before they are asked.
-      // What is still shaking hands may come on top for a moment.
+      // What is still shaking hands may come on top for a moment, and what is to go from there for another.
       maxConnections: 2 * init.maxConnections,
       maxParallelDials: init.maxDials,
       dialTimeout: DIAL_TIMEOUT_MS,
@@ -101,7 +107,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
       connectionCloseTimeout: CONNECTION_CLOSE_TIMEOUT_MS,
       inboundStreamProtocolNegotiationTimeout: OPEN_STREAM_TIMEOUT_MS,
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
-      maxIncomingPendingConnections: init.maxConnections,
+      maxIncomingPendingConnections: 2 * init.maxConnections,
       reconnectRetries: 0
     },
     // KeepAlive is in its place.

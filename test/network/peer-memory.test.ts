@@ -3,6 +3,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/index.ts'
 import { createIdentity } from '../../src/network/index.ts'
+import { createCounters } from '../../src/network/counters.ts'
+import { Handshakes } from '../../src/network/handshakes.ts'
 import { createNode } from '../../src/network/libp2p-node.ts'
 import { boundPeers } from '../../src/network/peer-memory.ts'
 import { Cluster, until } from './cluster.ts'
@@ -10,7 +12,14 @@ import { Cluster, until } from './cluster.ts'
 it('of peers that were connected, or could not be dialled, the last ones are remembered, and those that are connected', async () => {
   const cluster = new Cluster()
   const { libp2p } = await createNode({
-    ...{ identity: await createIdentity(), listen: [], gater: {}, swarmKey: undefined, relaying: undefined },
+    ...{
+      identity: await createIdentity(),
+      listen: [],
+      gater: {},
+      handshakes: new Handshakes({ counters: createCounters() }, { most: 9 }),
+      swarmKey: undefined,
+      relaying: undefined
+    },
     ...{ tcpKeepAliveMs: 0, maxConnections: 9, maxDials: 1, isRelay: () => false, holePunching: false, upnp: false }
   })
   boundPeers({ libp2p, logger: silentLogger }, { most: 2 })

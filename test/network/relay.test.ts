@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createIdentity, type Network, type NetworkInit } from '../../src/network/index.ts'
+import { createCounters } from '../../src/network/counters.ts'
+import { Handshakes } from '../../src/network/handshakes.ts'
 import { createNode } from '../../src/network/libp2p-node.ts'
 import { throughRelay } from '../../src/network/peer-address.ts'
 import { Cluster, echo, ended, read, until } from './cluster.ts'
@@ -132,7 +134,14 @@ describe("libp2p's own services", () => {
 
   it('for UPnP are there when they are asked for, and only then', async () => {
     const init = {
-      ...{ identity: await createIdentity(), listen: [], gater: {}, swarmKey: undefined, relaying: undefined },
+      ...{
+        identity: await createIdentity(),
+        listen: [],
+        gater: {},
+        handshakes: new Handshakes({ counters: createCounters() }, { most: 9 }),
+        swarmKey: undefined,
+        relaying: undefined
+      },
       ...{ tcpKeepAliveMs: 0, maxConnections: 1, maxDials: 1, isRelay: () => false }
     }
     // Not started: it would look for routers.
