@@ -2,6 +2,8 @@ const second = 1_000
 const minute = 60 * second
 const KiB = 1_024
 const MiB = 1_024 * KiB
+/** What a timer can wait. */
+const longest = 2 ** 31 - 1
 
 /** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 3 s. */
 export const DIAL_TIMEOUT_MS = 10 * second
@@ -77,11 +79,11 @@ export const RELAY_PLACES = 16
 /** Both ways over one relayed connection: a long generation of a large model, and no file server. */
 export const RELAY_BYTES = 1_024 * MiB
 /** libp2p limits what goes through a relay by time too, by default to 2 minutes; as long as a timer takes, here. */
-export const RELAY_DURATION_MS = 2 ** 31 - 1
+export const RELAY_DURATION_MS = longest
 /**
  * A place lives with its connection, and need not expire. Of a place that is renewed twice the pinned libp2p forgets to
  * stop the timer of the first renewal, which ends it, and what goes through it, while its holder believes in it.
  */
-export const RELAY_PLACE_MS = RELAY_DURATION_MS
+export const RELAY_PLACE_MS = longest
 /** Of the time that a connection idles, what saying goodbye, and closing, may take each where the other end is silent. */
 export const GOODBYE_SHARE = 1 / 20

@@ -37,6 +37,7 @@ function reasonOfOne(error: unknown): UnreachableReason {
   if (named !== undefined) return named
   // The upgrader keeps only the message of what went wrong in a handshake.
   if (/does not match expected remote identity key/.test(error.message)) return 'wrong-peer'
+  if (/aborted due to timeout/.test(error.message)) return 'timeout'
   return /Unexpected EOF/.test(error.message) ? 'closed' : 'failed'
 }
 

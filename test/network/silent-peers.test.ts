@@ -1,11 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Link, Relay } from '../../src/bench/index.ts'
-import type { LinkInit } from '../../src/bench/lab/link.ts'
 import type { Network } from '../../src/network/index.ts'
 import { runSources } from '../bench/run-sources.ts'
 import { Cluster, echo, ended, read, until } from './cluster.ts'
 
-// The other end is still there for all that TCP tells, and hears and says nothing any more, or takes its time.
+// The other end is still there for all that TCP tells, and hears and says nothing any more.
 
 const cluster = new Cluster()
 let relay: Relay
@@ -21,34 +20,13 @@ afterEach(async () => {
 afterAll(() => relay.close())
 
 /** The server's address, by way of a link. */
-async function linked(server: Network, shape: Partial<LinkInit> = {}): Promise<{ link: Link; address: string }> {
+async function linked(server: Network): Promise<{ link: Link; address: string }> {
   const [address = ''] = server.addresses()
   const port = Number(/tcp\/(\d+)/.exec(address)?.[1])
-  const link = await relay.startLink({ target: { host: '127.0.0.1', port }, ...shape })
+  const link = await relay.startLink({ target: { host: '127.0.0.1', port } })
   links.push(link)
   return { link, address: address.replace(/tcp\/\d+/, `tcp/${link.port}`) }
 }
-
-describe('a slow link', () => {
-  it('carries what takes far longer than pings may, though they wait behind it', async () => {
-    const keepAlive = { keepAliveMs: 400 }
-    const [server, client] = [await cluster.server(keepAlive), await cluster.client(keepAlive)]
-    const { address } = await linked(server, { up: { bandwidth: 16e6 } })
-    const size = 5 * 1_024 * 1_024
-    let received = 0
-    await server.handle('/test/sink', stream => {
-      stream.onData = chunk => {
-        received += chunk.byteLength
-        if (received === size) stream.send([Buffer.of(1)])
-      }
-    })
-    const stream = await client.openStream(address, '/test/sink')
-    const answer = read(stream, 1)
-    stream.send([new Uint8Array(size)])
-    await answer
-    expect(client.counters.connectionsDead).toBe(0)
-  })
-})
 
 describe('a black hole', () => {
   it('ends a connection in use, at both ends, by the pings that get no answer', async () => {
