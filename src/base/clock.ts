@@ -20,6 +20,16 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   })
 }
 
+/** Keeps the process alive until the work is done: timers of `systemClock` do not, nor does a socket that is gone. */
+export async function keepAlive<T>(work: Promise<T>): Promise<T> {
+  const handle = setInterval(() => undefined, 2 ** 31 - 1)
+  try {
+    return await work
+  } finally {
+    clearInterval(handle)
+  }
+}
+
 /** The process's monotonic clock. Timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),

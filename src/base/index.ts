@@ -1,4 +1,4 @@
-export { type Clock, ManualClock, pause, systemClock } from './clock.ts'
+export { type Clock, keepAlive, ManualClock, pause, systemClock } from './clock.ts'
 export {
   AndthenError,
   CancelledError,

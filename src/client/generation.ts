@@ -1,4 +1,4 @@
-import { type AndthenError, CancelledError, toAndthenError } from '../base/index.ts'
+import { type AndthenError, CancelledError, keepAlive, toAndthenError } from '../base/index.ts'
 import type { PortableProof, VerifyPolicyName } from '../wire/index.ts'
 import type { RouteName } from './chain-builder.ts'
 import type { LatencyFigures, PushFigures } from './figures.ts'
@@ -68,7 +68,9 @@ export class Generation implements AsyncIterable<GeneratedToken> {
 
   constructor(work: (work: GenerationWork) => Promise<GenerationResult>, signal?: AbortSignal) {
     const signals = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal]
-    this.result = work({ emit: token => this.#emit(token), signal: AbortSignal.any(signals) }).then(
+    const running = work({ emit: token => this.#emit(token), signal: AbortSignal.any(signals) })
+    // Servers may be waited for while no connection is left.
+    this.result = keepAlive(running).then(
       result => {
         this.#end(null)
         return result
