@@ -55,7 +55,7 @@ export function beginStream<T extends object>(
       if (accepted !== undefined) {
         settle()
         resolve(accepted)
-      } else if (message.kind === 'queued') {
+      } else if (message.kind === 'queued' && first.kind === 'open') {
         cancel()
         cancel = clock.after(timeoutMs, onTimeout)
         onQueued?.()

@@ -3,11 +3,13 @@ const KiB = 1_024
 
 /** Opening a session is one round trip on an open stream; a server that queues it says so within this. */
 export const OPEN_TIMEOUT_MS = 10 * second
-/** Dialling a server whose connection was lost, and its answer to `Resume`: as long as a suspect has for a ping. */
+/** Dialling a server whose connection was lost and its answer to `Resume`, together: as long as a suspect has for a ping. */
 export const RESUME_TIMEOUT_MS = 2 * second
 /** Between two attempts to come back: at first, doubled each time, and at most. */
 export const RESUME_WAIT_MS = { first: 100, most: 1 * second }
-/** So often in a row a session is resumed without one answer: a server that takes no more than that has failed. */
+/**
+ * So often a session is resumed without one more answer that is whole: a server that gives nothing but streams has failed.
+ */
 export const FRUITLESS_RESUMES = 3
 /** A server answers `Rewind` within 1 s whether or not the next one answered it; the rest is for the link. */
 export const REWIND_TIMEOUT_MS = 3 * second

@@ -13,9 +13,9 @@ import {
   type VerifyPolicyName
 } from '../../wire/index.ts'
 import { beginStream } from './begin-stream.ts'
-import type { Reconnect } from './come-back.ts'
 import { OPEN_TIMEOUT_MS, RESUME_TIMEOUT_MS } from './constants.ts'
 import { SpanSession } from './span-session.ts'
+import type { Reconnect } from './way-back.ts'
 
 export interface OpenSessionComponents {
   network: Pick<Network, 'openStream'>
@@ -89,10 +89,11 @@ export async function openSession(
 
 /** The way back to this session, whatever became of the stream that it was opened on. */
 function reconnecting(components: OpenSessionComponents, init: OpenSessionInit, id: Uint8Array): Reconnect {
-  const limits = { timeoutMs: RESUME_TIMEOUT_MS, maxTensorBytes: init.maxTensorBytes }
+  const { network, clock } = components
+  const { peer, maxTensorBytes } = init
   return async (resume, adopt, signal) => {
-    const { timeoutMs } = limits
-    const stream = await components.network.openStream(init.peer, INFERENCE_PROTOCOL, { signal, timeoutMs })
+    const until = clock.now() + RESUME_TIMEOUT_MS
+    const stream = await network.openStream(peer, INFERENCE_PROTOCOL, { signal, timeoutMs: RESUME_TIMEOUT_MS })
     await beginStream(
       stream,
       { kind: 'resume', value: { ...resume, id } },
@@ -102,7 +103,7 @@ function reconnecting(components: OpenSessionComponents, init: OpenSessionInit, 
         return stream
       },
       components,
-      { ...limits, phase: 'resuming a session' },
+      { timeoutMs: Math.max(0, until - clock.now()), maxTensorBytes, phase: 'resuming a session' },
       signal
     )
   }

@@ -9,14 +9,19 @@ interface Pending {
   readonly request: RewindRequest
   resolve(rewound: Rewound): void
   reject(error: AndthenError): void
-  cancel(): void
+  cancel: () => void
 }
 
-/** Rewinds that were asked for and not answered, by their epochs; none waits longer than its deadline. */
+/**
+ * Rewinds that were asked for and not answered, by their epochs. None waits longer than its deadline, which begins anew
+ * where the connection was lost and is back.
+ */
 export class PendingRewinds {
   readonly #clock: Clock
   readonly #peerId: string
   readonly #pending = new Map<number, Pending>()
+  /** Nobody can answer. */
+  #held = false
 
   constructor(clock: Clock, peerId: string) {
     this.#clock = clock
@@ -25,12 +30,17 @@ export class PendingRewinds {
 
   /** @throws ServerFaultError without an answer in time, or what `rejectAll` says */
   add(request: RewindRequest): Promise<Rewound> {
-    const { epoch } = request
     return new Promise((resolve, reject) => {
-      const late = new ServerFaultError(this.#peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
-      const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => this.#take(epoch)?.reject(late))
-      this.#pending.set(epoch, { request, resolve, reject, cancel })
+      const pending = { request, resolve, reject, cancel: () => undefined }
+      this.#pending.set(request.epoch, pending)
+      if (!this.#held) this.#arm(pending)
     })
+  }
+
+  /** The connection is lost: no time counts until `unheard` is asked for. */
+  hold(): void {
+    this.#held = true
+    for (const { cancel } of this.#pending.values()) cancel()
   }
 
   answered(rewound: Rewound): void {
@@ -39,17 +49,27 @@ export class PendingRewinds {
 
   /** Those that the server has not heard, where it says that it stands so; of the others only the answers are lost. */
   unheard({ epoch, lengths }: Pick<Resumed, 'epoch' | 'lengths'>): RewindRequest[] {
+    this.#held = false
     const unheard: RewindRequest[] = []
-    for (const [of, { request }] of [...this.#pending]) {
+    for (const [of, pending] of [...this.#pending]) {
       // Whether its next server has answered is not known: its outputs will tell.
       if (of <= epoch) this.answered({ epoch: of, lengths, attached: new Uint8Array(), notAttached: 0 })
-      else unheard.push(request)
+      else {
+        unheard.push(pending.request)
+        this.#arm(pending)
+      }
     }
     return unheard
   }
 
   rejectAll(error: AndthenError): void {
     for (const epoch of [...this.#pending.keys()]) this.#take(epoch)?.reject(error)
+  }
+
+  #arm(pending: Pending): void {
+    const { epoch } = pending.request
+    const late = new ServerFaultError(this.#peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
+    pending.cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => this.#take(epoch)?.reject(late))
   }
 
   #take(epoch: number): Pending | undefined {

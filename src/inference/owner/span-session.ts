@@ -1,4 +1,4 @@
-import { type AndthenError, CancelledError, type Clock, type Logger, toAndthenError } from '../../base/index.ts'
+import { type AndthenError, CancelledError, type Clock, type Logger } from '../../base/index.ts'
 import type {
   Credit,
   Lengths,
@@ -12,13 +12,13 @@ import type {
   ServerMessage,
   Terminated
 } from '../../wire/index.ts'
-import { comeBack, type Reconnect } from './come-back.ts'
-import { CLOSE_TIMEOUT_MS, FRUITLESS_RESUMES, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
+import { CLOSE_TIMEOUT_MS, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
 import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
 import type { OwnerStream } from './owner-stream.ts'
 import { PendingRewinds, type RewindRequest } from './pending-rewinds.ts'
 import { SentLog } from './sent-log.ts'
 import { type SessionListener, unheard } from './session-listener.ts'
+import { type Reconnect, WayBack } from './way-back.ts'
 
 type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
 
@@ -49,16 +49,11 @@ export class SpanSession {
   readonly opened: Opened
   /** How often it was resumed. */
   resumes = 0
-  readonly #components: Omit<SpanSessionComponents, 'stream'>
   readonly #clock: Clock
-  readonly #resumeMs: () => number
+  readonly #logger: Logger
   readonly #log = new SentLog()
-  /** Aborted when the session needs no stream any more. */
-  readonly #over = new AbortController()
+  readonly #wayBack: WayBack
   #stream: OwnerStream
-  /** Resumed since the last answer. */
-  #fruitless = 0
-  #returning = Promise.resolve(true)
   readonly #rewinds: PendingRewinds
   #listener = unheard
   #state: 'open' | 'away' | 'closing' | 'ended' = 'open'
@@ -69,15 +64,18 @@ export class SpanSession {
   #stopWaiting: (() => void) | null = null
   #lengths: Lengths
   #pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
+  /** The epoch that a mismatch has ended: a server that is come back to says so again. */
+  #mismatchedEpoch: number | null = null
 
   constructor(components: SpanSessionComponents, { opened, resumeMs }: SpanSessionInit) {
-    this.#components = components
+    const { peerId } = components.stream
     this.#clock = components.clock
+    this.#logger = components.logger
     this.#stream = components.stream
-    this.#resumeMs = resumeMs
+    this.#wayBack = new WayBack(components, { peerId, patienceMs: resumeMs })
     this.opened = opened
     this.#lengths = opened.lengths
-    this.#rewinds = new PendingRewinds(components.clock, components.stream.peerId)
+    this.#rewinds = new PendingRewinds(components.clock, peerId)
     this.#hear(components.stream)
   }
 
@@ -152,7 +150,7 @@ export class SpanSession {
   }
 
   /**
-   * Resolves when all that was sent is with the stream, or the stream is over.
+   * Resolves when all that was sent is with the stream, or what may be lost of it with the one after; or the session is over.
    *
    * @throws ServerFaultError when the server takes it no faster than it may answer a rewind
    */
@@ -160,7 +158,7 @@ export class SpanSession {
     const late = new ServerFaultError(this.peerId, `took not all that it was sent within ${REWIND_TIMEOUT_MS} ms`)
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => reject(late))
-      void this.#stream.flushed().then(() => {
+      void this.#flushed().then(() => {
         cancel()
         resolve()
       })
@@ -179,7 +177,7 @@ export class SpanSession {
     this.#state = 'closing'
     this.#rewinds.rejectAll(new CancelledError('a rewind'))
     // A server that is not reached any more ends the session when its grace is over.
-    if (away && !(await this.#back())) return null
+    if (away && !(await this.#wayBack.foundWithin(CLOSE_TIMEOUT_MS))) return null
     // Close overtakes tensors, and a copy that proves the last step must not be overtaken.
     return this.#sayGoodbye(this.#stream.flushed())
   }
@@ -187,9 +185,18 @@ export class SpanSession {
   /** Gives the session up without a word; the listener hears nothing. */
   abort(error: AndthenError): void {
     if (this.alive) this.#state = 'closing'
-    this.#over.abort(error)
+    this.#wayBack.giveUp()
     this.#rewinds.rejectAll(error)
     this.#stream.abort(error)
+  }
+
+  async #flushed(): Promise<void> {
+    let stream: OwnerStream
+    do {
+      stream = this.#stream
+      await stream.flushed()
+      await this.#wayBack.found
+    } while (stream !== this.#stream)
   }
 
   #sendStep(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
@@ -208,47 +215,24 @@ export class SpanSession {
         if (message.kind === 'output') this.#listener.onTensor(this.#log.whole(message.value), tensor)
       },
       onEnd: error => this.#end(error),
-      onLost: error => {
-        this.#returning = this.#comeBack(error)
-      }
+      onLost: error => void this.#comeBack(error)
     }
   }
 
-  /** False, and the session is over with what took the connection, where there is no way back. */
-  async #comeBack(lost: AndthenError): Promise<boolean> {
-    if (this.#state !== 'open' || this.#log.replaying || this.#fruitless >= FRUITLESS_RESUMES) {
+  /** The session is over with what took the connection, where there is no way back. */
+  async #comeBack(lost: AndthenError): Promise<void> {
+    if (this.#state !== 'open' || this.#log.replaying) {
       this.#end(lost)
-      return false
+      return
     }
-    const { logger } = this.#components
-    const peer = this.peerId
     this.#state = 'away'
-    this.#fruitless++
-    const resume = { incarnation: this.opened.incarnation, epoch: this.#log.epoch, outputs: this.#log.outputs }
-    const adopt = (stream: OwnerStream, resumed: Resumed): void => this.#adopt(stream, resumed)
-    try {
-      await comeBack(this.#components, { patienceMs: this.#resumeMs(), resume, adopt }, this.#over.signal)
-      return true
-    } catch (thrown) {
-      const { code, message } = toAndthenError(thrown)
-      logger.debug({ peer, code, reason: message }, 'a session could not be resumed')
-      this.#end(lost)
-      return false
-    }
-  }
-
-  /** Whether the way back was found before nobody waits for it any more. */
-  #back(): Promise<boolean> {
-    return new Promise(resolve => {
-      const cancel = this.#clock.after(CLOSE_TIMEOUT_MS, () => {
-        this.#over.abort(new CancelledError('a session'))
-        resolve(false)
-      })
-      void this.#returning.then(back => {
-        cancel()
-        resolve(back)
-      })
-    })
+    this.#rewinds.hold()
+    const { epoch, outputs } = this.#log
+    const found = await this.#wayBack.find(
+      { incarnation: this.opened.incarnation, epoch, outputs },
+      (stream, resumed) => this.#adopt(stream, resumed)
+    )
+    if (!found) this.#end(lost)
   }
 
   /** Says again what may be lost, on the stream that speaks for the session from now on. */
@@ -258,7 +242,7 @@ export class SpanSession {
     if (this.#state === 'away') this.#state = 'open'
     this.resumes++
     this.#lengths = resumed.lengths
-    this.#components.logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
+    this.#logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
     // The log has them, too.
     this.#proofs.length = 0
     for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
@@ -298,6 +282,8 @@ export class SpanSession {
         this.#listener.onNeedCopy(message.value)
         return null
       case 'mismatch':
+        if (message.value.epoch === this.#mismatchedEpoch) return null
+        this.#mismatchedEpoch = message.value.epoch
         this.#pushes = { ...this.#pushes, mismatched: this.#pushes.mismatched + 1 }
         this.#listener.onMismatch(message.value)
         return null
@@ -327,7 +313,6 @@ export class SpanSession {
   #onOutput(output: Output, bytes: number): Uint8Array | null {
     this.#lengths = output.lengths
     this.#pushes = output.pushes
-    this.#fruitless = 0
     const arrival = this.#log.arrived(output, bytes)
     switch (arrival.kind) {
       case 'first': {
@@ -357,7 +342,7 @@ export class SpanSession {
     const wasOpen = this.alive
     this.#state = 'ended'
     this.#stopWaiting?.()
-    this.#over.abort(error)
+    this.#wayBack.giveUp()
     this.#rewinds.rejectAll(error)
     this.#onLastWord(null)
     if (wasOpen) this.#tellEnd(error)

@@ -23,6 +23,8 @@ class Script {
   readonly clock = new ManualClock()
   readonly heard: (OwnerMessage & { tensor?: Uint8Array })[] = []
   readonly stream = new MemoryStream('owner', 'inference')
+  /** What is opened after the first stream; nobody listens there any more when there is none. */
+  readonly later: MemoryStream[] = []
   readonly #writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: this.stream })
 
   constructor() {
@@ -51,12 +53,11 @@ class Script {
   }
 
   open(signal?: AbortSignal): Promise<SpanSession> {
-    // Nobody listens there any more, once the first stream is open.
-    const streams = [this.stream.other]
+    this.later.unshift(this.stream.other)
     const openStream = (): Promise<MemoryStream> =>
-      streams[0] === undefined
+      this.later[0] === undefined
         ? Promise.reject(new PeerUnreachableError('server', [], 'refused'))
-        : Promise.resolve(streams.shift()!)
+        : Promise.resolve(this.later.shift()!)
     return openSession(
       { network: { openStream }, logger: silentLogger, clock: this.clock },
       {
@@ -377,6 +378,57 @@ describe('an open session', () => {
     script.say({ kind: 'terminated', value: { reason: 'END' } })
     await turns()
     expect(script.stream.other.ended).toBe(true)
+  })
+
+  describe('whose stream is lost', () => {
+    /** The session, and the server's word on the stream that it comes back on. */
+    async function lost(): Promise<{ session: SpanSession; heard: string[]; first: Script; second: Script }> {
+      const [first, second] = [new Script(), new Script()]
+      const session = await first.opened()
+      first.later.push(second.stream.other)
+      return { session, heard: listening(session), first, second }
+    }
+    const resumed = { kind: 'resumed', value: { ...opened, epoch: 1, nextStep: 1 } } as const
+
+    test('hears once of a mismatch that is said again, and counts it once', async () => {
+      const { session, heard, first, second } = await lost()
+      first.say({ kind: 'mismatch', value: { epoch: 1, step: 0 } })
+      await turns()
+      first.stream.abort(new Error('reset'))
+      await turns()
+      expect(second.kinds()).toEqual(['resume'])
+      second.say(resumed)
+      second.say({ kind: 'mismatch', value: { epoch: 1, step: 0 } })
+      await turns()
+      expect(heard).toEqual(['mismatch 0'])
+      expect(session).toMatchObject({ resumes: 1, alive: true, pushes: { mismatched: 1 } })
+    })
+
+    test('is not kept waiting by a server that queues what cannot be queued', async () => {
+      const { session, heard, first, second } = await lost()
+      first.stream.abort(new Error('reset'))
+      await turns()
+      second.say({ kind: 'queued', value: { place: 1 } })
+      await turns()
+      expect(session.alive).toBe(false)
+      expect(heard).toEqual(['end CONNECTION_LOST'])
+    })
+
+    test('is flushed when what is said again is with the next stream', async () => {
+      const { session, first, second } = await lost()
+      void session.rewind({ epoch: 1 })
+      first.stream.other.stalled = true
+      session.step({ epoch: 1, step: 0, n: 1 }, new Uint8Array(16))
+      session.step({ epoch: 1, step: 1, n: 1 }, new Uint8Array(16))
+      let flushed = false
+      void session.flushed().then(() => (flushed = true))
+      first.stream.abort(new Error('reset'))
+      await turns()
+      expect([flushed, second.kinds()]).toEqual([false, ['resume']])
+      second.say(resumed)
+      await turns()
+      expect([flushed, second.kinds()]).toEqual([true, ['resume', 'step', 'step']])
+    })
   })
 
   test('that is given up says nothing, and hears nothing', async () => {
