@@ -64,6 +64,8 @@ export class DelegatedRoute {
   readonly #watchdog: Watchdog
   readonly #waiting = new Map<number, Waiting>()
   #pipeline: Pipeline | null = null
+  /** Under way. */
+  #rewinding: Promise<void> | null = null
   #epoch = 0
   #bytesLeft: number
   #failure: AndthenError | null = null
@@ -105,7 +107,15 @@ export class DelegatedRoute {
   }
 
   /** Begins a new epoch in which all servers hold `length` tokens. @throws RequestError ROUTE_FAILED */
-  async rewind(length: number): Promise<void> {
+  rewind(length: number): Promise<void> {
+    const rewinding = this.#rewind(length).finally(() => {
+      if (this.#rewinding === rewinding) this.#rewinding = null
+    })
+    this.#rewinding = rewinding
+    return rewinding
+  }
+
+  async #rewind(length: number): Promise<void> {
     this.#pipeline = null
     this.#watchdog.watch(null)
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
@@ -140,6 +150,8 @@ export class DelegatedRoute {
    */
   run(step: { position: number; n: number; want: 'last' | 'none' }, input: Uint8Array): Promise<RouteResult> {
     if (this.#verdict !== null) return this.#verdict
+    // An owner that came back takes `Resumed` for the answer to its rewind, before the rest of the route has answered.
+    if (this.#rewinding !== null) return this.#rewinding.then(() => this.run(step, input))
     return new Promise((resolve, reject) => {
       const pipeline = this.#pipeline
       this.#bytesLeft -= input.length
