@@ -1,33 +1,11 @@
-import {
-  type AndthenError,
-  CancelledError,
-  type Clock,
-  type Logger,
-  pause,
-  TimeoutError,
-  toAndthenError
-} from '../base/index.ts'
-import {
-  type Boundaries,
-  createRouteCheck,
-  openInOrder,
-  openSession,
-  type OpenSessionOptions,
-  ServerFaultError,
-  type SpanSession
-} from '../inference/index.ts'
+import { type AndthenError, CancelledError, type Clock, type Logger, pause, toAndthenError } from '../base/index.ts'
+import { type Boundaries, createRouteCheck, ServerFaultError } from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
-import type { Digester, Pushes, Rewound, Route, VerifyPolicyName } from '../wire/index.ts'
+import type { Digester, Pushes, Rewound, VerifyPolicyName } from '../wire/index.ts'
 import { catchUp } from './catch-up.ts'
-import { busyFor, NoRoomError } from './busy.ts'
-import {
-  BUSY_PATIENCE_MS,
-  MAX_REPAIRS,
-  PREFILL_TOKENS,
-  QUEUED_MS,
-  RESUME_PATIENCE_MS,
-  ROUTE_QUOTA_FACTOR
-} from './constants.ts'
+import { busyFor } from './busy.ts'
+import { ChainSessions } from './chain-sessions.ts'
+import { BUSY_PATIENCE_MS, MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import type { Judge } from './judge.ts'
@@ -78,21 +56,31 @@ export interface BuiltChain {
 export class ChainBuilder {
   /** Servers that were brought to a length by replaying to them. */
   replays = 0
-  /** Sessions that went on over another connection than they were opened on. */
-  resumes = 0
-  /** What became of pushes into sessions that are over. */
-  readonly pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
   readonly #components: ChainBuilderComponents
   readonly #init: ChainBuilderInit
-  readonly #sessions = new Map<string, SpanSession>()
+  readonly #sessions: ChainSessions
   #epoch = 0
   /** The last chain that stood: its servers may have seen steps of this epoch. None: no chain ever did. */
   #stood: readonly Hop[] = []
-  #closed = false
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
     this.#components = components
     this.#init = init
+    this.#sessions = new ChainSessions(components, {
+      ...init,
+      maxTensorBytes: PREFILL_TOKENS * components.boundaries.rowBytes,
+      isNeeded: peerId => this.#isNeeded(peerId)
+    })
+  }
+
+  /** Sessions that went on over another connection than they were opened on. */
+  get resumes(): number {
+    return this.#sessions.resumes
+  }
+
+  /** What became of pushes into sessions that are over. */
+  get pushes(): Pushes {
+    return this.#sessions.pushes
   }
 
   /**
@@ -114,7 +102,7 @@ export class ChainBuilder {
         const hops = await (this.#delegates(servers) ? this.#openRoute(servers, signal) : this.#open(servers, signal))
         if (this.#delegates(servers)) await this.#catchUp(hops, servers, position, signal)
         else await this.#align(hops, position, signal)
-        this.#closeAllBut(hops)
+        this.#sessions.dropAllBut(new Set(hops.map(({ session }) => session)), new CancelledError('a session'))
         this.#stood = hops
         return { hops, servers, epoch: this.#epoch }
       } catch (error) {
@@ -131,22 +119,12 @@ export class ChainBuilder {
 
   /** Gives up the session on a server that failed. */
   drop(peerId: string, error: AndthenError): void {
-    const session = this.#sessions.get(peerId)
-    if (session === undefined) return
-    this.#sessions.delete(peerId)
-    this.#count(session)
-    // What does not answer would not answer a goodbye.
-    if (error instanceof TimeoutError) session.abort(error)
-    else void session.close()
+    this.#sessions.drop(peerId, error)
   }
 
   /** Ends all sessions; returns the least that a server of the last chain that stood committed, tokens. */
   async close(): Promise<number> {
-    this.#closed = true
-    const sessions = [...this.#sessions.values()]
-    this.#sessions.clear()
-    await Promise.all(sessions.map(session => session.close()))
-    for (const session of sessions) this.#count(session)
+    await this.#sessions.close()
     return this.#stood.length === 0 ? 0 : Math.min(...this.#stood.map(({ session }) => session.lengths.committed))
   }
 
@@ -155,8 +133,7 @@ export class ChainBuilder {
     const { standing } = this.#components
     const usable = candidates.filter(({ peerId }) => !standing.isExcluded(peerId))
     const choices = usable.map(server => {
-      const live = this.#sessions.get(server.peerId)?.alive ?? false
-      const blocksToReplay = live ? 0 : server.to - server.from
+      const blocksToReplay = this.#sessions.at(server.peerId)?.alive === true ? 0 : server.to - server.from
       const banned = standing.isBanned(server.peerId) ? 1 : 0
       const suspect = standing.isSuspect(server.peerId) ? 1 : 0
       const busy = standing.busyMs(server.peerId)
@@ -171,17 +148,9 @@ export class ChainBuilder {
 
   async #open(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
     const { standing } = this.#components
-    const missing = servers.filter(({ peerId }) => this.#sessions.get(peerId)?.alive !== true)
-    const holding = missing.length < servers.length
-    const { sessions, failure } = await openInOrder(
-      missing,
-      (server, options) => (holding ? this.#openSoon(server, options) : this.#openSession(server, options)),
-      signal
-    )
-    for (const [{ peerId }, session] of sessions) this.#keep(peerId, session)
-    if (failure !== null) throw new HopError(failure.peer.peerId, failure.error)
+    await this.#sessions.open(servers, signal)
     return servers.map((server, i) => {
-      const session = this.#sessions.get(server.peerId)
+      const session = this.#sessions.at(server.peerId)
       if (session === undefined) throw new CancelledError('building the chain')
       const upstream = servers[i - 1]
       const pushed =
@@ -193,26 +162,9 @@ export class ChainBuilder {
   /** Waits for servers to have room; what lies idle meanwhile might be just what those wait for who take it up. */
   async #waitWithNothing(ms: number, signal: AbortSignal): Promise<void> {
     if (ms <= 0) return
-    for (const peerId of [...this.#sessions.keys()]) this.drop(peerId, new CancelledError('waiting for a server'))
+    this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
     await pause(this.#components.clock, ms, signal)
     if (signal.aborted) throw new CancelledError('building the chain')
-  }
-
-  /** Sessions on other servers are in the middle of their text: they do not wait in a backlog as long as that lasts. */
-  async #openSoon(server: Candidate, options: OpenSessionOptions): Promise<SpanSession> {
-    const late = new AbortController()
-    let cancel: (() => void) | undefined
-    const onQueued = (): void => {
-      cancel ??= this.#components.clock.after(QUEUED_MS, () => late.abort())
-    }
-    const signal = AbortSignal.any([late.signal, ...(options.signal === undefined ? [] : [options.signal])])
-    try {
-      return await this.#openSession(server, { signal, onQueued })
-    } catch (thrown) {
-      throw late.signal.aborted ? new NoRoomError(server.peerId, QUEUED_MS) : thrown
-    } finally {
-      cancel?.()
-    }
   }
 
   /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
@@ -229,22 +181,16 @@ export class ChainBuilder {
     if (first === undefined) throw new RangeError('a route of no servers')
     const { modelDigest, maxLength, blocks } = this.#init
     const { network, boundaries } = this.#components
-    this.drop(first.peerId, new CancelledError('a route'))
     const hops = rest.map(({ peerId, addresses, from, to }) => ({
       peer: { peerId, addresses: [...addresses], pushKey: new Uint8Array() },
       from,
       to
     }))
     const bytesQuota = ROUTE_QUOTA_FACTOR * maxLength * boundaries.rowBytes
-    try {
-      const session = await this.#openSession(first, { signal }, { hops, hopsLeft: hops.length, bytesQuota })
-      this.#keep(first.peerId, session)
-      const { incarnation } = session.opened
-      const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
-      return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
-    } catch (error) {
-      throw new HopError(first.peerId, toAndthenError(error))
-    }
+    const session = await this.#sessions.openRoute(first, { hops, hopsLeft: hops.length, bytesQuota }, signal)
+    const { incarnation } = session.opened
+    const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
+    return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
   }
 
   async #catchUp(
@@ -261,31 +207,6 @@ export class ChainBuilder {
     await catchUp(this.#components, hop, { epoch, position, verify, stepTimeoutMs }, signal)
     await this.#rewind(hops, 0, position, ++this.#epoch)
     this.replays += servers.length
-  }
-
-  #openSession(server: Candidate, options: OpenSessionOptions, route?: Route): Promise<SpanSession> {
-    const { modelDigest, maxLength, verify, priority } = this.#init
-    return openSession(
-      this.#components,
-      {
-        peer: server.target,
-        modelDigest,
-        from: server.from,
-        to: server.to,
-        maxLength,
-        verify,
-        priority,
-        route,
-        maxTensorBytes: PREFILL_TOKENS * this.#components.boundaries.rowBytes,
-        resumeMs: () => (this.#isNeeded(server.peerId) ? RESUME_PATIENCE_MS : 0)
-      },
-      options
-    )
-  }
-
-  #keep(peerId: string, session: SpanSession): void {
-    if (this.#closed) void session.close()
-    else this.#sessions.set(peerId, session)
   }
 
   /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */
@@ -332,24 +253,6 @@ export class ChainBuilder {
         blocks
       ).missing.length > 0
     )
-  }
-
-  #closeAllBut(hops: readonly Hop[]): void {
-    const used = new Set(hops.map(({ session }) => session))
-    for (const [peerId, session] of this.#sessions) {
-      if (used.has(session)) continue
-      this.#sessions.delete(peerId)
-      this.#count(session)
-      void session.close()
-    }
-  }
-
-  #count({ pushes, resumes }: SpanSession): void {
-    this.resumes += resumes
-    this.pushes.used += pushes.used
-    this.pushes.late += pushes.late
-    this.pushes.ignored += pushes.ignored
-    this.pushes.mismatched += pushes.mismatched
   }
 }
 

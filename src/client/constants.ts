@@ -25,7 +25,10 @@ export const MAX_REPAIRS = 16
 export const EXCLUDED_MS = 1 * minute
 /** How long a server that has no room is left alone, whatever it says itself; about. */
 export const BUSY_MS = { least: 0.2 * second, most: 5 * second }
-/** For how long servers that have no room are asked again before the generation has failed: two backlogs. */
+/**
+ * For how long servers that have no room are asked again, or one says that it queues, before the generation has failed: two
+ * backlogs.
+ */
 export const BUSY_PATIENCE_MS = 1 * minute
 /** How long a session that is needed in a chain's middle may be queued, while those on the other servers lie idle; about. */
 export const QUEUED_MS = 2 * second

@@ -109,6 +109,15 @@ describe('a server without room', () => {
     expect(waited).toBeLessThan(70_000)
   })
 
+  test('that queues for ever: after a minute there was no room', async () => {
+    const world = await World.with({ ...single, backlog: { limit: 4, deadlineMs: 3_600_000 } }, ...halves)
+    await world.drive(world.open({ route: 'push', as: rival }))
+    const started = world.clock.now()
+    await expect(world.drive(world.open({ route: 'push' }))).rejects.toMatchObject({ code: 'BUSY', retryable: true })
+    expect(world.clock.now() - started).toBeLessThan(70_000)
+    for (const server of world.servers) expect(server.sessions(), 'that of the other client').toHaveLength(1)
+  })
+
   test('needed in the middle of a text: the others are given back, and brought to where they were', async () => {
     // The spare of server 1 is taken; its client ends after a while, or wants what the first one holds.
     const world = await World.with(single, ...halves, [6, 12])
