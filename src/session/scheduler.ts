@@ -29,6 +29,7 @@ export interface BatchingPolicy {
   choose<R extends Ready>(ready: readonly R[], expected: number, mayWait: boolean): readonly R[]
 }
 
+/** Timers are no finer than 1 ms; with more than 20 ms in a token on each server of a chain one would feel the others. */
 const delays = { least: 1, most: 20 }
 
 /**
