@@ -127,6 +127,28 @@ describe('a connection that is lost', () => {
   })
 })
 
+describe('connections that are lost while servers fail', () => {
+  test.each(routes)('and are replaced, by %s: the text is the same, and no session is left', async route => {
+    for (let turn = 0; turn < 60; turn += 2) {
+      const world = await World.of(...thirds, ...thirds)
+      const chain = await world.drive(world.open({ route }))
+      const { results, report } = await generate(world, chain, async token => {
+        if (token !== 3) return
+        world.kill(1)
+        await world.turns(turn)
+        // The first server lives on; a spare takes the place of the one behind it.
+        for (const node of [0, 4]) world.cut(node)
+      })
+      expect(results, `cut after ${turn} turns`).toEqual(truth.slice(prompt.length - 1))
+      expect(report.committed, `cut after ${turn} turns`).toBe(all.length)
+      await world.turns(20)
+      world.clock.advance(10_000)
+      await world.turns(20)
+      for (const node of [0, 2, 3, 4, 5]) expect(world.servers[node]!.sessions()).toEqual([])
+    }
+  })
+})
+
 describe('a connection that does not come back at once', () => {
   /** The route to server 1 is cut, and nobody gets there until the clock says so. */
   async function away(spares: readonly Span[], backAfterMs: number): Promise<ChainReport & { servers: string[] }> {
