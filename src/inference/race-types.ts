@@ -50,6 +50,8 @@ export interface StepRecord<I> extends StepHeader {
   /** The upstream's receipt, where a push arrived. */
   receipt: Receipt | null
   committed: boolean
+  /** A push came that was equal to the owner's bytes, after them. */
+  late: boolean
   /** When the owner asked, ms. */
   readonly requestedAt: number
   /** When the push and the owner's bytes were there, ms; 0 where they were not. */

@@ -92,6 +92,7 @@ export class Race<I> {
       proof: null,
       receipt: null,
       committed: false,
+      late: false,
       requestedAt: now,
       pushArrivedAt: 0,
       copyArrivedAt: 0,
@@ -142,6 +143,9 @@ export class Race<I> {
   /** A push of a step that the owner has asked for. */
   #onPushOf(effects: Effect<I>[], record: StepRecord<I>, push: PushArrival<I>, now: number, arrivedAt: number): void {
     if (record.position !== push.position || record.n !== push.n) return this.#ignore(effects, 'position', push)
+    // One that was used is proven or not by the owner's word: a second one, true or not, takes the place neither of its
+    // bytes nor of its receipt, which convicts whoever sent both. A second late one is none either.
+    if (record.source === 'push' || record.late) return this.#ignore(effects, 'duplicate', push)
     if (record.pushArrivedAt === 0) {
       record.pushArrivedAt = arrivedAt
       if (record.phase === 'waiting' && record.verifiedAt !== null) this.#lateness.add(now - record.verifiedAt)
@@ -157,7 +161,7 @@ export class Race<I> {
       this.pushes.used++
       return this.#use(effects, record, 'push', push)
     }
-    if (record.source === 'push') return this.#ignore(effects, 'duplicate', push)
+    record.late = true
     this.pushes.late++
     effects.push({ kind: 'drop', input: push.input })
   }

@@ -56,6 +56,33 @@ describe('pushes that come early, late, twice or out of order', () => {
       pushes: { used: 2 }
     },
     {
+      name: 'the true one after the lie that was used: the receipt of the lie is the one that is shown',
+      script: [
+        [asks(0), []],
+        [pushes(0, 'lie'), ['run 0 on push lie']],
+        [pushes(0, 'x'), ['drop push x']],
+        [runs, ['drop push lie', 'answer 0 from push']],
+        [verifies(0, 'x'), ['truncate to 0', 'mismatch 0: lie is not x, receipt lie']]
+      ],
+      length: 0,
+      committed: 0,
+      pushes: { used: 1, ignored: 1, mismatched: 1 },
+      ignored: { duplicate: 1 }
+    },
+    {
+      name: 'late, again and again: late once, and then a duplicate',
+      script: [
+        [sends(0, 'x'), ['run 0 on copy x']],
+        [pushes(0, 'x'), ['drop push x']],
+        [pushes(0, 'x'), ['drop push x']],
+        [pushes(0, 'lie'), ['drop push lie']]
+      ],
+      length: 0,
+      committed: 0,
+      pushes: { late: 1, ignored: 2 },
+      ignored: { duplicate: 2 }
+    },
+    {
       name: 'twice while held, and twice after: the second is a duplicate',
       script: [
         [pushes(0, 'x'), []],

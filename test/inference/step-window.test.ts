@@ -22,6 +22,7 @@ const recordOf = (header: StepHeader): StepRecord<string> => ({
   proof: null,
   receipt: null,
   committed: false,
+  late: false,
   requestedAt: 0,
   pushArrivedAt: 0,
   copyArrivedAt: 0,
