@@ -33,6 +33,17 @@ export class RateLimiter {
     return waitMs
   }
 
+  /**
+   * Takes `tokens` for what was done already, whether they are there or not: the bucket may owe up to a burst. Returns in
+   * how many ms it owes nothing and holds a token.
+   */
+  charge(key: string, tokens: number): number {
+    const bucket = this.#filled(key)
+    const left = { ...bucket, tokens: Math.max(-this.#limit.burst, bucket.tokens - tokens) }
+    this.#remember(key, left)
+    return this.#waitFor(left, 1)
+  }
+
   /** In how many ms `tokens` will be there; 0 where they are. Takes none. */
   wait(key: string, tokens = 1): number {
     return this.#waitFor(this.#filled(key), tokens)

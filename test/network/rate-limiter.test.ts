@@ -36,3 +36,13 @@ it('says how long to wait without taking anything', () => {
   ])
   expect(limiter.take('a')).toBe(0)
 })
+
+it('charges what was done already: nothing is there until the debt has flowed in, which is a burst at most', () => {
+  const clock = new ManualClock()
+  const limiter = new RateLimiter({ clock }, { perSecond: 2, burst: 4 })
+  expect([limiter.charge('a', 3), limiter.wait('a')]).toEqual([0, 0])
+  expect([limiter.charge('a', 3), limiter.wait('a')]).toEqual([1_500, 1_500])
+  expect(limiter.charge('a', 1_000)).toBe(2_500)
+  clock.advance(2_500)
+  expect([limiter.take('a'), limiter.take('a')]).toEqual([0, 500])
+})

@@ -14,6 +14,8 @@ interface Totals {
  */
 export class PushAttachment {
   readonly hosted: HostedSession
+  /** More is granted later: too much came in vain. */
+  withheld = false
   readonly #windowBytes: number
   readonly #begun: Totals = { steps: 0, bytes: 0 }
   readonly #over: Totals = { steps: 0, bytes: 0 }

@@ -1,5 +1,5 @@
 import { toAndthenError } from '../../base/index.ts'
-import { type PeerStream, RateLimitedError, RateLimiter } from '../../network/index.ts'
+import { type PeerStream, RateLimitedError } from '../../network/index.ts'
 import {
   type Attach,
   attachFrames,
@@ -12,12 +12,14 @@ import {
   type PushMessage,
   toHex
 } from '../../wire/index.ts'
+import type { StatesBuffer } from '../buffers.ts'
 import { RequestError } from '../errors.ts'
 import type { ServerComponents } from './facts.ts'
 import type { HostedSession } from './hosted-session.ts'
 import { PartialPushes } from './partial-pushes.ts'
 import { PushAttachment } from './push-attachment.ts'
 import { checkPush, type RejectedReason } from './upstream-check.ts'
+import { VainPushes } from './vain-pushes.ts'
 
 /** Attaches that came before their session's owner named the upstream; a race of two messages, so few and short-lived. */
 const MAX_EARLY_ATTACHES = 16
@@ -25,15 +27,8 @@ const MAX_EARLY_ATTACHES = 16
 const UNATTACHED_MS = 30_000
 /** Answers that wait to be read by a sender; one who asks and does not read is not kept. */
 const MAX_QUEUED_BYTES = 64 * 1024
-/**
- * What one peer may send in vain: more than the sessions of an honest one that end at once leave under way, and so few
- * that refusing them takes no time to speak of. Beyond it the peer's push streams are ended.
- */
-const VAIN_LIMIT = { burst: 256, perSecond: 64 }
-/** Bytes that are read past count, too: one more for each fragment. */
-const VAIN_FRAGMENT_BYTES = 64 * 1024
-/** A new stream of such a peer is of use for so many more, or not at all: opening one is work, too. */
-const VAIN_LEFT = 16
+/** Attachments of one stream that ended here, remembered because what was granted to them may be under way. */
+const MAX_FORMER = 256
 
 interface Incoming {
   readonly peer: string
@@ -41,6 +36,8 @@ interface Incoming {
   readonly reader: MessageReader<PushMessage>
   readonly writer: MessageWriter<AttachMessage>
   readonly attached: Map<string, PushAttachment>
+  /** Those that ended here, and not yet there; the oldest first. */
+  readonly former: Map<string, PushAttachment>
   /** Keys asked for before their owner named this peer. */
   readonly early: Set<string>
   /** Not given up while a session is attached. */
@@ -58,11 +55,11 @@ export class PushReceiver {
   readonly #components: Components
   readonly #sessions = new Map<string, HostedSession>()
   readonly #streams = new Set<Incoming>()
-  readonly #vain: RateLimiter
+  readonly #vain: VainPushes
 
   constructor(components: Components) {
     this.#components = components
-    this.#vain = new RateLimiter(components, VAIN_LIMIT)
+    this.#vain = new VainPushes(components)
   }
 
   add(hosted: HostedSession): void {
@@ -108,6 +105,7 @@ export class PushReceiver {
       reader,
       writer,
       attached: new Map(),
+      former: new Map(),
       early: new Set(),
       keep: () => undefined,
       partial: new PartialPushes({ clock, reader }, push => {
@@ -132,8 +130,8 @@ export class PushReceiver {
         this.#giveUp(incoming, thrown)
       }
     }
-    const waitMs = this.#vain.wait(incoming.peer, VAIN_LEFT)
-    if (waitMs > 0) this.#giveUp(incoming, vain(incoming, waitMs))
+    const error = this.#vain.refusal(incoming.peer)
+    if (error !== null) this.#giveUp(incoming, error)
   }
 
   #giveUp({ peer, stream }: Incoming, thrown: unknown): void {
@@ -162,6 +160,7 @@ export class PushReceiver {
         const key = toHex(message.value.pushKey)
         const attachment = incoming.attached.get(key)
         this.#detach(incoming, key)
+        incoming.former.delete(key)
         attachment?.hosted.onUpstreamGone()
         return null
       }
@@ -174,21 +173,22 @@ export class PushReceiver {
     const key = toHex(attach.pushKey)
     const hosted = this.#sessions.get(key)
     const { facts } = this.#components
-    if (hosted === undefined) return this.#reject(incoming, 'unknown-session')
+    if (hosted === undefined) return this.#rejectAttach(incoming, 'unknown-session')
     if (attach.boundary !== facts.from || !equalBytes(attach.modelDigest, facts.modelDigest))
-      return this.#reject(incoming, 'shape')
+      return this.#rejectAttach(incoming, 'shape')
     if (hosted.upstream === incoming.peer) {
       if (attach.restart || !incoming.attached.has(key)) this.#admit(incoming, key, hosted)
       else this.#grant(incoming, key)
       return
     }
     if (incoming.early.size < MAX_EARLY_ATTACHES) incoming.early.add(key)
-    this.#reject(incoming, 'foreign-peer')
+    this.#rejectAttach(incoming, 'foreign-peer')
   }
 
   /** Begins an attachment: a session has one at a time, on the stream that asked last. */
   #admit(incoming: Incoming, key: string, hosted: HostedSession): void {
     for (const other of this.#streams) this.#detach(other, key)
+    incoming.former.delete(key)
     incoming.keep()
     incoming.attached.set(key, new PushAttachment(hosted, { windowBytes: this.#components.limits.creditBytes }))
     this.#grant(incoming, key)
@@ -199,13 +199,26 @@ export class PushReceiver {
     const attachment = incoming.attached.get(key)
     if (attachment === undefined) return
     incoming.attached.delete(key)
+    incoming.former.set(key, attachment)
+    for (const [oldest] of incoming.former) if (incoming.former.size > MAX_FORMER) incoming.former.delete(oldest)
     if (incoming.attached.size === 0) this.#expectAttach(incoming)
     incoming.partial.forgetAll(attachment)
   }
 
+  /** Now, or when the session is no longer over its limit of pushes in vain. */
   #grant(incoming: Incoming, key: string): void {
-    const limit = incoming.attached.get(key)?.grant()
-    if (limit === undefined) return
+    const attachment = incoming.attached.get(key)
+    if (attachment === undefined || attachment.withheld) return
+    const waitMs = this.#vain.sessionWait(key)
+    if (waitMs > 0) {
+      attachment.withheld = true
+      this.#components.clock.after(waitMs, () => {
+        attachment.withheld = false
+        if (this.#streams.has(incoming) && incoming.attached.get(key) === attachment) this.#grant(incoming, key)
+      })
+      return
+    }
+    const limit = attachment.grant()
     incoming.writer.send({ kind: 'attached', value: { pushKey: Buffer.from(key, 'hex'), ...limit } })
     if (incoming.writer.queuedBytes <= MAX_QUEUED_BYTES) return
     incoming.stream.abort(new RequestError('SLOW_READER', 'the answers to its attaches are not read'))
@@ -216,16 +229,20 @@ export class PushReceiver {
     const key = toHex(push.pushKey)
     const attachment = incoming.attached.get(key)
     if (attachment === undefined) {
-      this.#reject(incoming, this.#sessions.has(key) ? 'not-attached' : 'unknown-session', bytes)
+      this.#count(this.#sessions.has(key) ? 'not-attached' : 'unknown-session')
+      // It was granted before its session ended or was given another upstream, which its sender may not know.
+      if (incoming.former.get(key)?.begin(bytes) !== true) this.#vain.push(incoming.peer, bytes)
       return null
     }
     if (!attachment.begin(bytes)) {
-      this.#reject(incoming, 'no-credit', bytes)
+      this.#count('no-credit')
+      this.#vain.push(incoming.peer, bytes)
       return null
     }
     if (push.n < 1 || bytes !== push.n * this.#components.facts.hiddenSize * 4) {
+      this.#count('shape')
+      this.#vain.granted(key, bytes)
       this.#finish(incoming, attachment, bytes)
-      this.#reject(incoming, 'shape', bytes)
       return null
     }
     return incoming.partial.begin(attachment, bytes)
@@ -240,42 +257,35 @@ export class PushReceiver {
     const whole = incoming.partial.finish(tensor)
     if (whole === undefined) return
     const { attachment, buffer } = whole
-    const { hosted } = attachment
-    const { facts, digest: digestOf } = this.#components
+    if (!this.#isUsed(incoming, push, attachment, buffer)) this.#vain.granted(toHex(push.pushKey), tensor.length)
     this.#finish(incoming, attachment, tensor.length)
-    const digest = digestOf({ boundary: facts.from, position: push.position, n: push.n }, tensor)
-    const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: incoming.peer })
-    if (reason !== null) {
-      hosted.dropBuffer(buffer)
-      return this.#reject(incoming, reason, tensor.length)
-    }
-    const { epoch, step, position, n, receipt } = push
-    const { pushes } = hosted.race
-    const ignoredBefore = pushes.ignored
-    hosted.onPush(push, { epoch, step, position, n, receipt, digest, input: buffer, bytes: tensor.length })
-    if (pushes.ignored > ignoredBefore) this.#charge(incoming, vainCost(tensor.length))
   }
 
-  #reject(incoming: Incoming, reason: RejectedReason, bytes = 0): void {
+  /** Where a push is verified: what it says of itself here, whether it fits in the race. False where it was ignored. */
+  #isUsed({ peer }: Incoming, push: Push, { hosted }: PushAttachment, input: StatesBuffer): boolean {
+    const { facts, digest: digestOf } = this.#components
+    const { epoch, step, position, n, receipt } = push
+    const { bytes } = input
+    const digest = digestOf({ boundary: facts.from, position, n }, bytes)
+    const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: peer })
+    if (reason !== null) {
+      hosted.dropBuffer(input)
+      this.#count(reason)
+      return false
+    }
+    const { pushes } = hosted.race
+    const ignoredBefore = pushes.ignored
+    hosted.onPush(push, { epoch, step, position, n, receipt, digest, input, bytes: bytes.length })
+    return pushes.ignored === ignoredBefore
+  }
+
+  #rejectAttach(incoming: Incoming, reason: RejectedReason): void {
     this.#count(reason)
-    this.#charge(incoming, vainCost(bytes))
+    this.#vain.attach(incoming.peer)
   }
 
   #count(reason: RejectedReason): void {
     const { ignored } = this.#components.ledger
     ignored.set(reason, (ignored.get(reason) ?? 0) + 1)
   }
-
-  /** @throws RateLimitedError for a peer that has sent too much in vain: its stream is to be ended */
-  #charge(incoming: Incoming, cost: number): void {
-    const waitMs = this.#vain.take(incoming.peer, cost)
-    if (waitMs > 0) throw vain(incoming, waitMs)
-  }
-}
-
-const vain = ({ peer }: Incoming, waitMs: number): RateLimitedError =>
-  new RateLimitedError(peer, 'pushes in vain', waitMs)
-
-function vainCost(bytes: number): number {
-  return 1 + Math.floor(bytes / VAIN_FRAGMENT_BYTES)
 }

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, toAndthenError } from '../../base/index.ts'
-import type { Network, PeerStream } from '../../network/index.ts'
+import { type Network, type PeerStream, RateLimiter } from '../../network/index.ts'
 import {
   attachFrames,
   type AttachMessage,
@@ -19,6 +19,12 @@ import { type NextServer, PushTarget } from './push-target.ts'
 const MAX_QUEUED_BYTES = 32 * 1024 * 1024
 /** How long the owner's `Rewound` waits for the next server's `Attached`, ms. */
 const ATTACH_WAIT_MS = 1000
+
+/**
+ * Attaches that one owner may cause: it may name another next server at every step, and one that never answers. The next
+ * server holds attaches in vain against this node.
+ */
+const ATTACHES_PER_OWNER = { burst: 64, perSecond: 16 }
 
 type PushValue = Extract<Outgoing<PushMessage>, { kind: 'push' }>['value']
 
@@ -46,10 +52,12 @@ export class PushSender {
   readonly #modelDigest: Uint8Array
   readonly #boundary: number
   readonly #links = new Map<string, Link>()
+  readonly #attaches: RateLimiter
 
   /** `boundary` is one past this server's last block: the first of every next server. */
   constructor(components: PushSenderComponents, init: { modelDigest: Uint8Array; boundary: number }) {
     this.#components = components
+    this.#attaches = new RateLimiter(components, ATTACHES_PER_OWNER)
     this.#modelDigest = init.modelDigest
     this.#boundary = init.boundary
   }
@@ -109,8 +117,9 @@ export class PushSender {
 
   /** An attach that was not answered is repeated with the next step; a lost stream is opened again. */
   #retry(link: Link, target: PushTarget): void {
-    if (link.stream !== null) this.#sendAttach(link, target)
-    else if (!link.dialling) void this.#connect(target.next, link, target.owner)
+    if (link.dialling || this.#attaches.take(target.owner) > 0) return
+    if (link.stream === null) void this.#connect(target.next, link, target.owner)
+    else this.#sendAttach(link, target)
   }
 
   async #connect(next: NextServer, link: Link, owner: string): Promise<void> {

@@ -25,7 +25,7 @@ import {
 import { FakeRunner, HIDDEN } from './fake-runner.ts'
 import { MemoryNetworks, type MemoryStream } from './memory-network.ts'
 
-const modelDigest = new Uint8Array(32).fill(7)
+export const modelDigest = new Uint8Array(32).fill(7)
 const digest = createDigester({ modelDigest, hiddenSize: HIDDEN })
 export const MAX_LENGTH = 70_000
 export const CREDIT_BYTES = 2 * 1024 * 1024

@@ -1,7 +1,7 @@
 import { createIdentity } from '../../../src/network/index.ts'
 import { describe, expect, it } from 'vitest'
 import { prefixed, type Push, pushFrames, type Statement } from '../../../src/wire/index.ts'
-import { Bench, CREDIT_BYTES, inputDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
+import { Bench, CREDIT_BYTES, inputDigest, modelDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
 import { expectedOutput, statesOf } from './fake-runner.ts'
 
 interface Scene {
@@ -270,7 +270,7 @@ describe('a push', () => {
     expect(set.owner.last('output').usedPush).toBe(true)
   })
 
-  it('counts the more against its peer the more bytes it has, and the same for one that the race ignores', async () => {
+  it('counts the more against its peer the more bytes it has', async () => {
     const set = await scene()
     const mallory = set.bench.upstream(set.node, 'mallory')
     const long = new Uint8Array(CREDIT_BYTES)
@@ -280,14 +280,60 @@ describe('a push', () => {
     await settle()
     // 1 + 2 MiB / 64 KiB each, of 256.
     expect([set.node.ledger.ignored.get('not-attached'), mallory.stream.ended]).toEqual([8, true])
+  })
 
-    for (let i = 0; i < 300; i++) {
-      push(set)
-      if (i % 10 === 0) await settle()
-    }
+  it('within its credit is held against its session alone: no more is granted for a while, and nobody is sent away', async () => {
+    const set = await scene()
+    const other = await set.bench.session(set.node, { upstream: 'upstream', id: new Uint8Array(16).fill(2) })
+    set.upstream.attach(other.last('opened').pushKey)
     await settle()
-    expect(set.upstream.stream.ended, 'one is held, the others are duplicates').toBe(true)
-    expect(set.node.ledger.pushStreamsEnded).toBe(2)
+    const granted = (): number =>
+      Math.max(
+        ...set.upstream.attached
+          .filter(({ pushKey }) => Buffer.compare(pushKey, set.pushKey) === 0)
+          .map(({ steps }) => steps)
+      )
+    // Its owner names no step: one is held, the others are duplicates. It keeps to its credit, as honest ones do.
+    let sent = 0
+    for (let round = 0; round < 40; round++) {
+      for (; sent < granted(); sent++) push(set)
+      await settle()
+    }
+    expect(sent).toBeGreaterThan(256)
+    expect(sent).toBeLessThanOrEqual(257 + 32)
+    expect([set.upstream.stream.ended, set.node.ledger.pushStreamsEnded]).toEqual([false, 0])
+    // To attach again brings no credit either.
+    set.upstream.send({ kind: 'attach', value: { pushKey: set.pushKey, modelDigest, boundary: 0, restart: true } })
+    await settle()
+    expect(granted()).toBe(sent)
+    // Another session of the same upstream goes on.
+    other.step({ step: 0 })
+    push({ ...set, pushKey: other.last('opened').pushKey })
+    await settle()
+    expect(other.last('output').usedPush).toBe(true)
+    // And so does this one, later.
+    set.bench.clock.advance(2_000)
+    await settle()
+    set.owner.step({ step: 0 })
+    push(set)
+    await settle()
+    expect(set.owner.last('output').usedPush).toBe(true)
+  })
+
+  it('that was granted and is under way while its session ends is not held against its peer', async () => {
+    const set = await scene()
+    for (let session = 2; session < 14; session++) {
+      const owner = await set.bench.session(set.node, { upstream: 'upstream', id: new Uint8Array(16).fill(session) })
+      const { pushKey } = owner.last('opened')
+      set.upstream.attach(pushKey)
+      await settle()
+      owner.send({ kind: 'close', value: {} })
+      await settle()
+      for (let i = 0; i < 32; i++) push({ ...set, pushKey })
+      await settle()
+    }
+    expect(set.node.ledger.ignored.get('unknown-session')).toBe(12 * 32)
+    expect(set.upstream.stream.ended).toBe(false)
   })
 
   it('on a stream of garbage takes only that stream with it', async () => {
@@ -400,6 +446,28 @@ describe('two servers', () => {
     first.step({ epoch: 1, step: 0 }, statesOf(1))
     await settle()
     expect(first.last('output')).toMatchObject({ notPushed: 2 })
+  })
+
+  it('an owner that names ever other sessions as the next makes the first attach so often, and has no stream ended', async () => {
+    const { bench, nodes, owners } = await chain()
+    const [first, second] = owners
+    // The stream is another client's, so that no dial is needed.
+    const id = new Uint8Array(16).fill(2)
+    const others = [await bench.session(nodes[0], { id }), await bench.session(nodes[1], { id, upstream: 'first' })]
+    others[0]!.send({ kind: 'rewind', value: { epoch: 1, length: 0, next: nextOf(others[1]!) } })
+    await settle()
+    for (let key = 0; key < 300; key++) {
+      const pushKey = new Uint8Array(16).fill(key % 251)
+      first.step({ epoch: 9, step: 0, next: { ...nextOf(second), pushKey } })
+      await settle()
+    }
+    expect(nodes[1].ledger.ignored.get('unknown-session')).toBe(64 - 1)
+    expect(nodes[1].ledger.pushStreamsEnded).toBe(0)
+    // It has a few a second; others are not concerned.
+    bench.clock.advance(1000)
+    first.send({ kind: 'rewind', value: { epoch: 1, length: 0, next: nextOf(second) } })
+    await settle()
+    expect(Buffer.compare(first.last('rewound').attached, second.last('opened').pushKey)).toBe(0)
   })
 
   it('the first ends: the second is told, and its session goes on with copies', async () => {
