@@ -29,6 +29,7 @@ export const serveFlags = {
   slots: value('N', 'of them, those that have KV cache at a time; the others are parked', parseCount(1), 'all'),
   memory: value('SIZE', 'memory to use at most, such as 4GiB', parseSize, 'what is free'),
   parkMemory: value('SIZE', 'memory for the KV cache of parked sessions', parseSize, '0'),
+  delegateMemory: value('SIZE', 'memory for the routes that clients leave to this node; 0 is none', parseSize, '1GiB'),
   parkDir: value('DIR', 'folder for the KV cache of parked sessions that has no room in memory', parsePath, 'none'),
   parkSize: value('SIZE', 'most that goes into --park-dir', parseSize, '4GiB'),
   batching: value('POLICY', 'direct or oldest', choice('batching', ['direct', 'oldest']), 'direct'),
@@ -59,7 +60,7 @@ export const serveFlags = {
 
 export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions & { readonly dryRun: boolean } {
   if (given.blocks === undefined) throw new UsageError('--blocks is missing: give a range such as 0-4, or all')
-  const { threads, maxLength, slots, memory, parkMemory, parkDir, parkSize } = given
+  const { threads, maxLength, slots, memory, parkMemory, delegateMemory, parkDir, parkSize } = given
   const { minUtilisation, preferredBatch, preserveOrdering } = given
   const { batching, queueDelay: queueDelayMs, idleTimeout: idleTimeoutMs, grace: graceMs } = given
   const { backlog, backlogTimeout: backlogTimeoutMs, hooks, adminTokenFile } = given
@@ -75,7 +76,7 @@ export function serveOptions(given: FlagValues<typeof serveFlags>): ServeOptions
     dryRun: given.dryRun ?? false,
     ...networkOptions(given),
     ...runtimeOptions(given),
-    ...present({ threads, maxLength, slots, memory, parkMemory, parkDir, parkSize }),
+    ...present({ threads, maxLength, slots, memory, parkMemory, delegateMemory, parkDir, parkSize }),
     ...present({ minUtilisation, preferredBatch, preserveOrdering }),
     ...present({ batching, queueDelayMs, idleTimeoutMs, graceMs, backlog, backlogTimeoutMs, hooks, adminTokenFile })
   }

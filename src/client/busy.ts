@@ -20,6 +20,8 @@ export function busyFor(error: AndthenError): number | null {
   const { retryAfterMs } = error.details
   const ms = typeof retryAfterMs === 'number' ? retryAfterMs : null
   if (error.code === 'BUSY' || error.code === 'RATE_LIMITED') return ms ?? UNKNOWN_MS
+  // A server has no memory for another route now.
+  if (error.code === 'QUOTA') return ms
   // A server of a route had no room for it; what else makes a route fail says nothing of another time.
   if (error.code === 'ROUTE_FAILED') return ms
   return error instanceof SessionTerminatedError && error.reason === 'DEADLINE' ? UNKNOWN_MS : null

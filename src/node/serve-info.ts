@@ -64,8 +64,9 @@ export function wireInfo(sources: InfoSources, server: InferenceServer, draining
     weights: info.weights,
     codecs: [Codec.f32],
     addresses: [...info.addresses],
-    delegate: true,
+    delegate: server.delegateMemoryBytes > 0,
     delegateBytes: server.delegateBytes,
+    delegateMemoryBytes: server.delegateMemoryBytes,
     draining
   }
 }

@@ -44,6 +44,8 @@ export interface ServeLimits {
   readonly memory?: number
   /** Bytes of memory for parked sessions' KV cache. @default 0 */
   readonly parkMemory?: number
+  /** Bytes of memory for the hidden states of all routes that are left to this node; 0: it takes on none. @default 1 GiB */
+  readonly delegateMemory?: number
 }
 
 /** Where a node is reached, and by whom. */

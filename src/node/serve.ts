@@ -110,6 +110,7 @@ async function answer(
     {
       ...tableInit(options, plan),
       kvBytesPerToken: kvBytesPerToken(model.spec, { from, to }, plan.weights),
+      ...(options.delegateMemory !== undefined && { delegateMemoryBytes: options.delegateMemory }),
       trustPriorities: knowsItsClients(options),
       ...(options.peerLimits?.sessions !== undefined && { maxSessionsPerOwner: options.peerLimits.sessions })
     }

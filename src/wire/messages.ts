@@ -272,6 +272,7 @@ export interface Info {
   addresses: string[]
   delegate: boolean
   delegateBytes: number
+  delegateMemoryBytes: number
   draining: boolean
 }
 

@@ -59,7 +59,7 @@ describe('serve', () => {
   it('reads every flag', () => {
     const line = `--blocks 4:8 --listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.2/tcp/0 --announce ${peer} --data-dir /d
       --identity /i --device cpu --weights f32 --threads 2 --max-length 100 --max-sessions 3 --memory 2GiB --admin off
-      --admin-token-file /t --drain-timeout 5s --dry-run --slots 2 --park-memory 1GiB --park-dir /p --park-size 3GiB
+      --admin-token-file /t --drain-timeout 5s --dry-run --slots 2 --park-memory 1GiB --delegate-memory 5GiB --park-dir /p --park-size 3GiB
       --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
       --min-utilisation 0.5 --preferred-batch 1,2 --preserve-ordering
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
@@ -86,6 +86,7 @@ describe('serve', () => {
       dryRun: true,
       slots: 2,
       parkMemory: 2 ** 30,
+      delegateMemory: 5 * 2 ** 30,
       parkDir: '/p',
       parkSize: 3 * 2 ** 30,
       batching: 'oldest',

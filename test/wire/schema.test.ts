@@ -198,6 +198,7 @@ test('an Info comes back as it was sent', () => {
     addresses: ['/ip4/127.0.0.1/tcp/1'],
     delegate: false,
     delegateBytes: 2 ** 40,
+    delegateMemoryBytes: 2 ** 41,
     draining: true
   }
   expect(content(infoMessage.decode(infoMessage.encode(info)))).toEqual(content(info))

@@ -1,5 +1,6 @@
 /** The client's end of the inference protocol: sessions on servers, and the engine that runs passes through a chain of them. */
 export { awaitMismatch } from './await-mismatch.ts'
+export { KEPT_SLAB_BYTES } from './constants.ts'
 export { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
 export { type AskInfoOptions, askInfo } from './info-client.ts'
 export { KeptInputs, type KeptRun } from './kept-inputs.ts'

@@ -15,9 +15,8 @@ import {
 } from '../owner/index.ts'
 import type { DialPolicy } from './dial-policy.ts'
 import type { ServerComponents } from './facts.ts'
+import { MAX_KEPT_BYTES, underWayBytes } from './route-memory.ts'
 
-/** What is kept longer than needed at most: less often thrown away is less often allocated. */
-const MAX_KEPT_BYTES = 8 * 1024 * 1024
 /** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */
 const RETRY_MS = 1_000
 /** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
@@ -68,6 +67,10 @@ export class DelegatedRoute {
   #rewinding: Promise<void> | null = null
   #epoch = 0
   #bytesLeft: number
+  /** Bytes of input of the passes that are not retired, by step; what they take at each boundary is as much. */
+  readonly #underWay = new Map<number, number>()
+  #bytesUnderWay = 0
+  readonly #mostUnderWay: number
   #failure: AndthenError | null = null
   /** Why the route has failed, once it is known. */
   #verdict: Promise<never> | null = null
@@ -79,7 +82,10 @@ export class DelegatedRoute {
     this.#hops = hops
     this.#verify = init.verify
     this.#bytesLeft = init.route.bytesQuota
-    this.#boundaries = new Boundaries(components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
+    const rowBytes = components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT
+    const { creditBytes } = components.limits
+    this.#mostUnderWay = underWayBytes({ maxLength: init.maxLength, rowBytes, creditBytes })
+    this.#boundaries = new Boundaries(rowBytes)
     this.#watchdog = new Watchdog(components, { stepTimeoutMs: STEP_TIMEOUT_MS })
   }
 
@@ -119,6 +125,8 @@ export class DelegatedRoute {
     this.#pipeline = null
     this.#watchdog.watch(null)
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
+    this.#underWay.clear()
+    this.#bytesUnderWay = 0
     const epoch = ++this.#epoch
     await Promise.all(
       this.#hops.map(async (hop, i) => {
@@ -159,7 +167,12 @@ export class DelegatedRoute {
         reject(this.#failure ?? new RequestError('EPOCH', 'the epoch is over'))
       } else if (this.#bytesLeft < 0) {
         reject(new RequestError('QUOTA', 'the route has carried the bytes that its owner asked for'))
+      } else if (this.#bytesUnderWay + input.length > this.#mostUnderWay) {
+        const most = this.#mostUnderWay
+        reject(new RequestError('QUOTA', `more than ${most} bytes of hidden states under way in the route at once`))
       } else {
+        this.#underWay.set(pipeline.nextStep, input.length)
+        this.#bytesUnderWay += input.length
         this.#waiting.set(pipeline.nextStep, { resolve, reject })
         pipeline.start({ ...step, input })
         this.#watchdog.progress()
@@ -196,9 +209,12 @@ export class DelegatedRoute {
     const { clock, digest } = this.#components
     const events = {
       onEmit: (step: number, tensor: Uint8Array | null, trace: PassTrace) => this.#onEmit(step, tensor, trace),
-      onRetire: () => {
-        // Nothing is kept for a fail-over; what waits for a NeedCopy is under way, and not retired.
-        if (pipeline.idle && this.#boundaries.bytes > MAX_KEPT_BYTES) this.#boundaries.clear()
+      onRetire: (step: number) => {
+        if (this.#pipeline !== pipeline) return
+        this.#bytesUnderWay -= this.#underWay.get(step) ?? 0
+        this.#underWay.delete(step)
+        // Nothing is kept for a fail-over; what waits for a NeedCopy is under way, and has its memory from before.
+        if (this.#boundaries.bytes > MAX_KEPT_BYTES) this.#boundaries.clear()
       },
       onProgress: () => this.#watchdog.progress(),
       onFault: (fault: Fault) => this.#onFault(fault)

@@ -34,6 +34,7 @@ import { OwnerConnection } from './owner-connection.ts'
 import { PushReceiver } from './push-receiver.ts'
 import { PushSender } from './push-sender.ts'
 import { verifyPolicyName } from './route-check.ts'
+import { checkRouteMemory, routeMemory } from './route-memory.ts'
 import { sessionRows } from './session-rows.ts'
 
 /** A stream on which nothing was asked for is not kept, ms. */
@@ -41,6 +42,7 @@ const FIRST_MESSAGE_MS = 10_000
 /** An id is made in no time, so that a stranger could have any number of them. */
 const CLIENTS_REMEMBERED = 65_536
 const DELEGATE_BYTES = 1024 ** 3
+const DELEGATE_MEMORY_BYTES = 1024 ** 3
 /** When a client over its limit of sessions may ask again: one of its own has to end first. */
 const OVER_LIMIT_RETRY_MS = 1_000
 
@@ -57,6 +59,8 @@ export interface InferenceServerInit extends Omit<SessionTableInit, 'slots'> {
   kvBytesPerToken: number
   /** Bytes of hidden states that this node sends on for one session whose route was left to it. @default 1 GiB */
   delegateBytes?: number
+  /** Bytes of memory for the hidden states of all such routes; 0: it takes on none. @default 1 GiB */
+  delegateMemoryBytes?: number
   /** Sessions that one client may have at a time. @default as many as there may be */
   maxSessionsPerOwner?: number
   /** Every client that can connect is one of ours, so that what it says of its priority counts. @default false */
@@ -79,6 +83,7 @@ export interface SessionSnapshot {
 export class InferenceServer {
   readonly table: SessionTable
   readonly delegateBytes: number
+  readonly delegateMemoryBytes: number
   readonly #components: InferenceServerComponents
   readonly #logger: Logger
   readonly #kvBytesPerToken: number
@@ -95,6 +100,7 @@ export class InferenceServer {
     const {
       kvBytesPerToken,
       delegateBytes = DELEGATE_BYTES,
+      delegateMemoryBytes = DELEGATE_MEMORY_BYTES,
       trustPriorities = false,
       maxSessionsPerOwner = Number.POSITIVE_INFINITY,
       ...tableInit
@@ -103,6 +109,7 @@ export class InferenceServer {
     this.#logger = logger
     this.#kvBytesPerToken = kvBytesPerToken
     this.delegateBytes = delegateBytes
+    this.delegateMemoryBytes = delegateMemoryBytes
     this.#trustPriorities = trustPriorities
     this.#maxSessionsPerOwner = maxSessionsPerOwner
     this.#policy = new DialPolicy({
@@ -246,6 +253,7 @@ export class InferenceServer {
     checkOpen(open, facts, this.delegateBytes)
     this.#checkShare(connection.owner, toHex(open.id))
     const maxLength = open.maxLength === 0 ? facts.maxLength : open.maxLength
+    if (open.route !== null) this.#checkRouteMemory(open, open.route, maxLength, connection.owner)
     const session = this.table.open({
       owner: connection.owner,
       id: toHex(open.id),
@@ -287,6 +295,22 @@ export class InferenceServer {
         details: { what: 'sessions', retryAfterMs: OVER_LIMIT_RETRY_MS }
       }
     )
+  }
+
+  /** Of all routes that live or are queued; a session that takes the place of another has that one's memory, too. */
+  #checkRouteMemory(open: Open, route: Route, maxLength: number, owner: string): void {
+    const id = toHex(open.id)
+    const others = [...this.#hosted.values()].filter(({ session }) => session.owner !== owner || session.id !== id)
+    const taken = others.reduce((sum, { open: { route: other }, session }) => {
+      return other === null ? sum : sum + this.#routeMemory(other, session.maxLength)
+    }, 0)
+    checkRouteMemory({ need: this.#routeMemory(route, maxLength), taken, most: this.delegateMemoryBytes })
+  }
+
+  #routeMemory(route: Route, maxLength: number): number {
+    const { facts, limits } = this.#components
+    const rowBytes = facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT
+    return routeMemory(route, { maxLength, rowBytes, creditBytes: limits.creditBytes })
   }
 
   #tellPlace({ session, connection }: HostedSession): void {

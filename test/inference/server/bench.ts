@@ -50,6 +50,8 @@ export interface Node {
 
 export interface NodeOptions {
   readonly parking?: ParkingLot
+  /** @default CREDIT_BYTES */
+  readonly creditBytes?: number
   readonly init?: Partial<ConstructorParameters<typeof InferenceServer>[1]>
 }
 
@@ -173,7 +175,7 @@ export class Bench {
     const server = new InferenceServer(
       {
         facts: { peerId, modelDigest, from, to, hiddenSize: HIDDEN, maxLength: MAX_LENGTH },
-        limits: { maxTentative: 4, creditSteps: 8, creditBytes: CREDIT_BYTES },
+        limits: { maxTentative: 4, creditSteps: 8, creditBytes: more.creditBytes ?? CREDIT_BYTES },
         runner,
         lane: createSpanLane({ clock, runner }, { policy: oldest({ queueDelayMs: 0 }) }),
         digest,

@@ -97,9 +97,9 @@ export class MemoryNetworks {
       isConnected: () => false,
       resolve: address => Promise.resolve(address),
       connect: () => Promise.resolve(peerId),
-      openStream: target => {
+      openStream: (target, protocol) => {
         const address = [target].flat()[0] as string
-        return Promise.resolve().then(() => this.open(peerId, address.split('/p2p/')[1]!, '/andthen/push/1.0.0'))
+        return Promise.resolve().then(() => this.open(peerId, address.split('/p2p/')[1]!, protocol))
       },
       ping: () => Promise.resolve(0),
       close: () => Promise.resolve()
