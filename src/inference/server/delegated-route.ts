@@ -83,8 +83,7 @@ export class DelegatedRoute {
     this.#verify = init.verify
     this.#bytesLeft = init.route.bytesQuota
     const rowBytes = components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT
-    const { creditBytes } = components.limits
-    this.#mostUnderWay = underWayBytes({ maxLength: init.maxLength, rowBytes, creditBytes })
+    this.#mostUnderWay = underWayBytes(init.maxLength, components)
     this.#boundaries = new Boundaries(rowBytes)
     this.#watchdog = new Watchdog(components, { stepTimeoutMs: STEP_TIMEOUT_MS })
   }

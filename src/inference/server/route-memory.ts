@@ -1,6 +1,7 @@
 import type { Route } from '../../wire/index.ts'
 import { KEPT_SLAB_BYTES } from '../owner/index.ts'
 import { RequestError } from '../errors.ts'
+import type { ServerComponents, SpanFacts } from './facts.ts'
 
 /** What is kept of a route longer than needed at most: less often thrown away is less often allocated. */
 export const MAX_KEPT_BYTES = 8 * 1024 * 1024
@@ -9,23 +10,17 @@ const WINDOWS = 2
 /** When there may be room again: another route has to end first. */
 const RETRY_MS = 1_000
 
-export interface RouteSize {
-  /** Tokens of the session. */
-  readonly maxLength: number
-  /** Of one token's hidden states. */
-  readonly rowBytes: number
-  /** Bytes of tensors that its owner may have under way. */
-  readonly creditBytes: number
-}
+type ServerLimits = Pick<ServerComponents, 'limits'> & { readonly facts: Pick<SpanFacts, 'hiddenSize'> }
 
-/** Bytes of hidden states that one boundary of a route may have under way. */
-export function underWayBytes({ maxLength, rowBytes, creditBytes }: RouteSize): number {
-  return WINDOWS * Math.min(creditBytes, maxLength * rowBytes)
+/** Bytes of hidden states that each boundary of a route may have under way, whose session is of so many tokens. */
+export function underWayBytes(maxLength: number, { facts, limits }: ServerLimits): number {
+  return WINDOWS * Math.min(limits.creditBytes, maxLength * facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
 }
 
 /** Bytes that a route takes at most: what is under way at each boundary behind this node, and what is kept of it. */
-export function routeMemory({ hops }: Pick<Route, 'hops'>, size: RouteSize): number {
-  return MAX_KEPT_BYTES + hops.length * (underWayBytes(size) + KEPT_SLAB_BYTES)
+export function routeMemory(route: Pick<Route, 'hops'> | null, maxLength: number, server: ServerLimits): number {
+  if (route === null) return 0
+  return MAX_KEPT_BYTES + route.hops.length * (underWayBytes(maxLength, server) + KEPT_SLAB_BYTES)
 }
 
 /**

@@ -301,16 +301,10 @@ export class InferenceServer {
   #checkRouteMemory(open: Open, route: Route, maxLength: number, owner: string): void {
     const id = toHex(open.id)
     const others = [...this.#hosted.values()].filter(({ session }) => session.owner !== owner || session.id !== id)
-    const taken = others.reduce((sum, { open: { route: other }, session }) => {
-      return other === null ? sum : sum + this.#routeMemory(other, session.maxLength)
-    }, 0)
-    checkRouteMemory({ need: this.#routeMemory(route, maxLength), taken, most: this.delegateMemoryBytes })
-  }
-
-  #routeMemory(route: Route, maxLength: number): number {
     const { facts, limits } = this.#components
-    const rowBytes = facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT
-    return routeMemory(route, { maxLength, rowBytes, creditBytes: limits.creditBytes })
+    const need = (of: Route | null, length: number): number => routeMemory(of, length, { facts, limits })
+    const taken = others.reduce((sum, { open: other, session }) => sum + need(other.route, session.maxLength), 0)
+    checkRouteMemory({ need: need(route, maxLength), taken, most: this.delegateMemoryBytes })
   }
 
   #tellPlace({ session, connection }: HostedSession): void {

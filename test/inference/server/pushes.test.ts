@@ -1,52 +1,9 @@
 import { createIdentity } from '../../../src/network/index.ts'
 import { describe, expect, it } from 'vitest'
-import { prefixed, type Push, pushFrames, type Statement } from '../../../src/wire/index.ts'
-import { Bench, CREDIT_BYTES, inputDigest, modelDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
+import { prefixed, pushFrames } from '../../../src/wire/index.ts'
+import { Bench, inputDigest, type Node, type Owner, settle } from './bench.ts'
 import { expectedOutput, statesOf } from './fake-runner.ts'
-
-interface Scene {
-  bench: Bench
-  node: Node
-  owner: Owner
-  upstream: Upstream
-  pushKey: Uint8Array
-}
-
-/** A session whose owner named its upstream, which has attached. */
-async function scene(): Promise<Scene> {
-  const bench = new Bench()
-  const node = await bench.node('server')
-  const owner = await bench.session(node, { upstream: 'upstream' })
-  const { pushKey } = owner.last('opened')
-  const upstream = bench.upstream(node)
-  upstream.attach(pushKey)
-  await settle()
-  return { bench, node, owner, upstream, pushKey }
-}
-
-interface Forgery {
-  push?: Partial<Push>
-  statement?: Partial<Statement>
-  signer?: string
-  /** What is sent; the digests name `statesOf(5)`. */
-  tensor?: Uint8Array
-}
-
-const states = statesOf(5)
-
-/** An honest push of one token, but for what is forged. */
-function push(
-  { node, upstream, pushKey }: Scene,
-  { push: fields = {}, statement = {}, signer, tensor = states }: Forgery = {}
-): void {
-  const { position = 0, step = 0, epoch = 0 } = fields
-  const outputDigest = inputDigest(node, position, states)
-  const receipt = upstream.receipt({ epoch, step, position, outputDigest, ...statement }, signer)
-  upstream.send(
-    { kind: 'push', value: { pushKey, epoch, step, position, n: 1, digest: outputDigest, receipt, ...fields } },
-    tensor
-  )
-}
+import { type Forgery, push, scene, states } from './push-scene.ts'
 
 describe('a push', () => {
   it('is used, answered, and committed by its digest', async () => {
@@ -244,96 +201,6 @@ describe('a push', () => {
     await settle()
     expect(set.upstream.attached.at(-1)!.steps).toBeGreaterThanOrEqual(granted.steps + 2)
     expect(set.owner.last('output').usedPush).toBe(true)
-  })
-
-  it('in vain is counted up to a limit of its peer; beyond it the stream is ended, and so are others for a while', async () => {
-    const set = await scene()
-    const mallory = set.bench.upstream(set.node, 'mallory')
-    for (let i = 0; i < 300; i++) push({ ...set, upstream: mallory })
-    await settle()
-    const { ledger } = set.node
-    expect(mallory.stream.ended).toBe(true)
-    expect([ledger.ignored.get('not-attached'), ledger.pushStreamsEnded]).toEqual([257, 1])
-    const again = set.bench.upstream(set.node, 'mallory')
-    await settle()
-    expect([again.stream.ended, ledger.pushStreamsEnded]).toEqual([true, 2])
-
-    set.bench.clock.advance(250)
-    const later = set.bench.upstream(set.node, 'mallory')
-    for (let i = 0; i < 100; i++) push({ ...set, upstream: later })
-    await settle()
-    expect([later.stream.ended, ledger.ignored.get('not-attached')]).toEqual([true, 257 + 17])
-    // Its limit is its own.
-    set.owner.step({ step: 0 })
-    push(set)
-    await settle()
-    expect(set.owner.last('output').usedPush).toBe(true)
-  })
-
-  it('counts the more against its peer the more bytes it has', async () => {
-    const set = await scene()
-    const mallory = set.bench.upstream(set.node, 'mallory')
-    const long = new Uint8Array(CREDIT_BYTES)
-    const { pushKey } = set
-    for (let i = 0; i < 10; i++)
-      mallory.send({ kind: 'push', value: { pushKey, n: 1, receipt: mallory.receipt() } }, long)
-    await settle()
-    // 1 + 2 MiB / 64 KiB each, of 256.
-    expect([set.node.ledger.ignored.get('not-attached'), mallory.stream.ended]).toEqual([8, true])
-  })
-
-  it('within its credit is held against its session alone: no more is granted for a while, and nobody is sent away', async () => {
-    const set = await scene()
-    const other = await set.bench.session(set.node, { upstream: 'upstream', id: new Uint8Array(16).fill(2) })
-    set.upstream.attach(other.last('opened').pushKey)
-    await settle()
-    const granted = (): number =>
-      Math.max(
-        ...set.upstream.attached
-          .filter(({ pushKey }) => Buffer.compare(pushKey, set.pushKey) === 0)
-          .map(({ steps }) => steps)
-      )
-    // Its owner names no step: one is held, the others are duplicates. It keeps to its credit, as honest ones do.
-    let sent = 0
-    for (let round = 0; round < 40; round++) {
-      for (; sent < granted(); sent++) push(set)
-      await settle()
-    }
-    expect(sent).toBeGreaterThan(256)
-    expect(sent).toBeLessThanOrEqual(257 + 32)
-    expect([set.upstream.stream.ended, set.node.ledger.pushStreamsEnded]).toEqual([false, 0])
-    // To attach again brings no credit either.
-    set.upstream.send({ kind: 'attach', value: { pushKey: set.pushKey, modelDigest, boundary: 0, restart: true } })
-    await settle()
-    expect(granted()).toBe(sent)
-    // Another session of the same upstream goes on.
-    other.step({ step: 0 })
-    push({ ...set, pushKey: other.last('opened').pushKey })
-    await settle()
-    expect(other.last('output').usedPush).toBe(true)
-    // And so does this one, later.
-    set.bench.clock.advance(2_000)
-    await settle()
-    set.owner.step({ step: 0 })
-    push(set)
-    await settle()
-    expect(set.owner.last('output').usedPush).toBe(true)
-  })
-
-  it('that was granted and is under way while its session ends is not held against its peer', async () => {
-    const set = await scene()
-    for (let session = 2; session < 14; session++) {
-      const owner = await set.bench.session(set.node, { upstream: 'upstream', id: new Uint8Array(16).fill(session) })
-      const { pushKey } = owner.last('opened')
-      set.upstream.attach(pushKey)
-      await settle()
-      owner.send({ kind: 'close', value: {} })
-      await settle()
-      for (let i = 0; i < 32; i++) push({ ...set, pushKey })
-      await settle()
-    }
-    expect(set.node.ledger.ignored.get('unknown-session')).toBe(12 * 32)
-    expect(set.upstream.stream.ended).toBe(false)
   })
 
   it('on a stream of garbage takes only that stream with it', async () => {

@@ -5,15 +5,19 @@ import { Bench, CREDIT_BYTES, MAX_LENGTH, type Node, openOf, type Owner, session
 import { HIDDEN, statesOf } from './fake-runner.ts'
 
 const MiB = 1024 ** 2
-const size = { maxLength: 100, rowBytes: 1000, creditBytes: 16 * MiB }
+const server = (hiddenSize: number, creditBytes: number) => ({
+  facts: { hiddenSize },
+  limits: { creditBytes, creditSteps: 8, maxTentative: 8 }
+})
+const size = server(250, 16 * MiB)
 const hop = { peer: { peerId: '', addresses: [], pushKey: new Uint8Array() }, from: 0, to: 1 }
 
 describe('a route', () => {
   it('takes the more memory the more servers it has and the longer its session is, up to the credit of its owner', () => {
-    expect(underWayBytes(size)).toBe(200_000)
-    expect(routeMemory({ hops: [hop] }, size)).toBe(9 * MiB + 200_000)
-    expect(routeMemory({ hops: [hop, hop, hop] }, size)).toBe(11 * MiB + 600_000)
-    expect(routeMemory({ hops: [hop] }, { ...size, maxLength: 1e6 })).toBe(41 * MiB)
+    expect(underWayBytes(100, size)).toBe(200_000)
+    expect(routeMemory({ hops: [hop] }, 100, size)).toBe(9 * MiB + 200_000)
+    expect(routeMemory({ hops: [hop, hop, hop] }, 100, size)).toBe(11 * MiB + 600_000)
+    expect(routeMemory({ hops: [hop] }, 1e6, size)).toBe(41 * MiB)
   })
 
   it.each([
@@ -37,7 +41,7 @@ describe('a node with memory for one route', () => {
     { peer: { peerId: second, addresses: ['/ip4/127.0.0.1/tcp/1'], pushKey: new Uint8Array() }, from: 4, to: 8 }
   ]
   const route = { hops, hopsLeft: 1, bytesQuota: 1e8 }
-  const need = routeMemory(route, { maxLength: MAX_LENGTH, rowBytes: HIDDEN * 4, creditBytes: CREDIT_BYTES })
+  const need = routeMemory(route, MAX_LENGTH, server(HIDDEN, CREDIT_BYTES))
   const id = new Uint8Array(16).fill(2)
 
   async function chain(): Promise<{ bench: Bench; nodes: [Node, Node] }> {
