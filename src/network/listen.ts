@@ -6,15 +6,19 @@ import { parseListenAddress } from './peer-address.ts'
 
 /**
  * The listen addresses with every taken TCP port replaced by the next free one. Addresses that share a port still share
- * one afterwards. Port 0 stays, and hosts that this machine does not have are left for listening to complain about.
+ * one afterwards. Port 0 stays.
  *
- * @throws UsageError when one is not a TCP listen address, ListenError when a port may not be used or no free one is near
+ * @throws UsageError when one is not a TCP listen address, ListenError when this machine does not have its host, when a
+ *   port may not be used, or when no free one is near
  */
 export async function freeListenAddresses(listen: readonly string[]): Promise<string[]> {
   const wanted = listen.map(text => {
     const [host, transport] = multiaddr(parseListenAddress(text)).getComponents()
     return { family: host?.name ?? '', host: host?.value ?? '', port: Number(transport?.value) }
   })
+  const absent = await absentAmong(wanted.map(({ host }) => host))
+  if (absent !== undefined)
+    throw new ListenError(absent, 'this machine has no such address; listen on one that it has, and announce the other')
   const chosen = new Map<number, number>([[0, 0]])
   for (const { port } of wanted) {
     if (chosen.has(port)) continue
@@ -26,10 +30,21 @@ export async function freeListenAddresses(listen: readonly string[]): Promise<st
 
 /** Of the listen addresses those whose host this machine has: without IPv6 it has no `/ip6/::`. */
 export async function presentListenAddresses(listen: readonly string[]): Promise<string[]> {
-  const errors = await Promise.all(
-    listen.map(text => tryPort(multiaddr(parseListenAddress(text)).getComponents()[0]?.value ?? '', 0))
+  const present = await Promise.all(
+    listen.map(text => isPresent(multiaddr(parseListenAddress(text)).getComponents()[0]?.value ?? ''))
   )
-  return listen.filter((_, i) => errors[i] !== 'EADDRNOTAVAIL' && errors[i] !== 'EAFNOSUPPORT')
+  return listen.filter((_, i) => present[i])
+}
+
+/** The first host that this machine does not have. */
+async function absentAmong(hosts: readonly string[]): Promise<string | undefined> {
+  const present = await Promise.all(hosts.map(isPresent))
+  return hosts.find((_, i) => !present[i])
+}
+
+async function isPresent(host: string): Promise<boolean> {
+  const error = await tryPort(host, 0)
+  return error !== 'EADDRNOTAVAIL' && error !== 'EAFNOSUPPORT'
 }
 
 async function freePort(hosts: readonly string[], first: number, used: ReadonlySet<number>): Promise<number> {

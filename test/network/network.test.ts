@@ -206,6 +206,14 @@ describe('listening', () => {
     expect(second?.split('/tcp/')[1]).toBe(first?.split('/tcp/')[1])
   })
 
+  it('says which address the machine does not have, whatever the port', async () => {
+    const listen = ['/ip4/127.0.0.1/tcp/0', '/ip4/198.51.100.1/tcp/0']
+    await expect(freeListenAddresses(listen)).rejects.toMatchObject({
+      code: 'LISTEN_FAILED',
+      details: { address: '198.51.100.1' }
+    })
+  })
+
   it('announces what it is told to, with its peer id', async () => {
     const announce = ['/ip4/127.0.0.1/tcp/9', '/ip4/10.0.0.1/tcp/9', '/dns4/example.org/tcp/9']
     const network = await cluster.server({ announce })
