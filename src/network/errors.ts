@@ -16,14 +16,14 @@ export type UnreachableReason =
 const advice: Record<UnreachableReason, string> = {
   refused: 'nothing listens there; check the port, and that the node runs',
   timeout: 'no answer; check the address and firewalls between',
-  'no-address': 'no address of it is known; give one that ends in /p2p/<peer id>',
+  'no-address': 'no address of it is known, or its name does not resolve; check the name, and give a whole address',
   'wrong-peer': 'another peer answers there; the address is out of date',
   denied: 'it may not be dialled from here',
   self: 'that is this very node',
   relay: 'the relay before it cannot be reached, or holds no place for it',
   closed: 'it hung up: it may be full or be dialled too often, or not let this peer in; check its lists and swarm key',
   'too-many': 'too many connections or dials are open; raise the limit or try later',
-  failed: 'the handshake failed'
+  failed: 'the handshake failed; check that it is an andthen node, and of the same swarm key'
 }
 
 const retryable: ReadonlySet<UnreachableReason> = new Set([
