@@ -9,7 +9,8 @@ import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
 
-const parseName = choice('bench', ['span', 'chain', 'routes', 'load', 'flood', 'sessions', 'gpu', 'soak'])
+const names = ['span', 'chain', 'routes', 'load', 'flood', 'sessions', 'gpu', 'soak'] as const
+const parseName = choice('bench', names)
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]
@@ -29,7 +30,7 @@ export const benchCommand = defineCommand({
   name: 'bench',
   summary: 'measure spans, GPUs, chains, routes, load, floods and sessions; soak what carries them',
   flags: benchFlags,
-  argument: 'NAME',
+  argument: names.join('|'),
   options: optionsFrom,
   run
 })

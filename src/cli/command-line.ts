@@ -39,11 +39,16 @@ export function parseLine(syntax: LineSyntax, argv: readonly string[]): ParsedLi
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) throw new HelpShown(shown)
-    throw new UsageError(`${error.message.replace(/^error: /, '').replaceAll('\n', ' ')}; see --help`)
+    throw new UsageError(`${wording(error, syntax, command.args)}; see --help`)
   }
   const options = command.opts<Record<string, string[] | true>>()
   const given = Object.entries(options).map(([key, texts]) => [key, texts === true ? ['true'] : texts])
   return { given: Object.fromEntries(given), argument: command.args[0] }
+}
+
+function wording({ code, message }: CommanderError, { argument }: LineSyntax, given: readonly string[]): string {
+  if (code === 'commander.excessArguments') return `"${given[argument === undefined ? 0 : 1]}" is one argument too many`
+  return message.replace(/^error: /, '').replaceAll('\n', ' ')
 }
 
 function optionOf(key: string, flag: Flag<unknown>): Option {

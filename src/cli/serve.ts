@@ -10,7 +10,7 @@ import { bytes, readyForPeople } from './serve-ready.ts'
 
 export const serveCommand = defineCommand({
   name: 'serve',
-  summary: 'serve a span of a model’s blocks',
+  summary: "serve a span of a model's blocks",
   flags: serveFlags,
   logLevel: 'info',
   options: serveOptions,

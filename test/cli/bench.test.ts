@@ -11,6 +11,13 @@ it('has help', () => {
   expect(() => parse('--help')).toThrow(HelpShown)
 })
 
+it('says what its names are, in its help and where none or one too many is given', () => {
+  const names = 'span|chain|routes|load|flood|sessions|gpu|soak'
+  expect(() => parse('--help')).toThrow(`<${names}>`)
+  expect(() => parse()).toThrow(names)
+  expect(() => parse('span', 'chain')).toThrow('"chain" is one argument too many')
+})
+
 it('has defaults for all but the name', () => {
   expect(parse('routes')).toMatchObject({
     name: 'routes',

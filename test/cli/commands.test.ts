@@ -24,7 +24,7 @@ describe('every command', () => {
     expect(() => command.parse(['--version'], {})).toThrow(version)
     expect(() => command.parse(['--no-such-flag'], {})).toThrow(UsageError)
     expect(() => command.parse(['--log-level', 'loud'], {})).toThrow('--log-level: "loud"')
-    expect(() => command.parse(['surplus'], {})).toThrow(UsageError)
+    expect(() => command.parse(['surplus'], {})).toThrow('"surplus" is one argument too many')
   })
 
   it('suggests the flag that was meant', () => {
