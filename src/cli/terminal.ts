@@ -1,5 +1,6 @@
-import { text } from 'node:stream/consumers'
-import { styleText } from 'node:util'
+import { buffer } from 'node:stream/consumers'
+import { styleText, TextDecoder } from 'node:util'
+import { UsageError } from '../base/index.ts'
 
 type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'cyan'
 
@@ -13,7 +14,7 @@ export interface Terminal {
   status(line: string): void
   /** Styled where the stream is a terminal and NO_COLOR is not set. */
   paint(stream: 'out' | 'err', style: Style, text: string): string
-  /** All of stdin. */
+  /** All of stdin. @throws UsageError where it is not UTF-8 */
   input(): Promise<string>
   readonly outIsTTY: boolean
   readonly errIsTTY: boolean
@@ -47,8 +48,17 @@ export function processTerminal(): Terminal {
       const isTTY = stream === 'out' ? stdout.isTTY : stderr.isTTY
       return colour && isTTY ? styleText(style, text) : text
     },
-    input: () => text(stdin),
+    input: async () => decodeText(await buffer(stdin)),
     outIsTTY: stdout.isTTY,
     errIsTTY: stderr.isTTY
+  }
+}
+
+/** What is no text is refused: with its bytes replaced by others it would be another text. @throws UsageError */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new UsageError('stdin is not UTF-8: give the text in UTF-8, as iconv makes it', { cause })
   }
 }
