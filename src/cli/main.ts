@@ -73,7 +73,9 @@ async function overview(): Promise<string> {
 /** A reader that went away, as `head` does, has what it wanted. */
 function endQuietlyOnClosedOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? exitStatus.done : exitStatus.failed)
+    if (error.code === 'EPIPE') process.exit(exitStatus.done)
+    process.stderr.write(`error: stdout cannot be written: ${error.message}\n`)
+    process.exit(exitStatus.failed)
   })
   process.stderr.on('error', () => undefined)
 }
