@@ -6,7 +6,10 @@ import { proofFlags } from './proof-files.ts'
 import { parseCount, parseDuration, parseNumber } from './quantities.ts'
 import { swarmFlags } from './swarm-flags.ts'
 
-const parseWhole = parseNumber('that is whole', number => Number.isInteger(number) && Math.abs(number) < 2 ** 31)
+const parsePriority = parseNumber(
+  'that is whole, such as -1, and within 31 bits',
+  number => Number.isInteger(number) && Math.abs(number) < 2 ** 31
+)
 const notNegative = parseNumber('of at least 0', number => number >= 0)
 
 export const defaultTimeouts = { connectMs: 10_000, stepMs: 30_000 }
@@ -51,7 +54,7 @@ export const generateFlags = {
   priority: value(
     'N',
     'below 0 gives way to others; above 0 counts on servers that know their clients',
-    parseWhole,
+    parsePriority,
     '0'
   ),
   connectTimeout: value('DURATION', 'for a server to answer', parseDuration, '10s'),

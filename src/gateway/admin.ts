@@ -39,7 +39,9 @@ export interface Admin {
  */
 export async function createAdmin(init: AdminInit, sources: AdminSources): Promise<Admin> {
   if (init.token === undefined && !isLoopback(init.host)) {
-    throw new UsageError(`the admin server on ${init.host} can be reached by others: give it a token, or use 127.0.0.1`)
+    throw new UsageError(
+      `the admin server on ${init.host} can be reached by others: give it a token (--admin-token-file), or use 127.0.0.1`
+    )
   }
   // Connections that are kept alive are ended by close(), which else waits for them.
   const server = fastify({ forceCloseConnections: true, bodyLimit: 1024 })
