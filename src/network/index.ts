@@ -31,6 +31,8 @@ export {
   isPublicAddress,
   type PeerAddress,
   parseListenAddress,
+  hostOf,
+  networkOf,
   parseDialAddress,
   parsePeerAddress,
   relayOf,

@@ -278,7 +278,7 @@ async function openHop(
 ): Promise<Hop> {
   const { policy, facts, limits } = components
   const target = policy.targets(peer.peerId, peer.addresses)
-  if (target.length === 0 || !policy.spend(owner, peer.peerId))
+  if (target.length === 0 || !policy.spend(owner, peer.peerId, target))
     throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
   const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
   // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.

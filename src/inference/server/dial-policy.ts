@@ -1,18 +1,13 @@
 import { type Clock, UsageError } from '../../base/index.ts'
-import { isPublicAddress, parsePeerAddress } from '../../network/index.ts'
+import { hostOf, isPublicAddress, networkOf, parsePeerAddress, RateLimiter } from '../../network/index.ts'
 
-const minute = 60_000
-/** Dials that one owner may cause at once, and how many a minute come back: re-routing needs few. */
-const DIALS_PER_OWNER = 32
+const minute = 60
+/** Dials that one owner may cause: re-routing needs few. */
+const OWNER_LIMIT = { burst: 32, perSecond: 32 / minute }
+/** Dials of one host, whoever names it: owners cost nothing, so that anybody could have nodes hammer on a stranger's. */
+const HOST_LIMIT = { burst: 64, perSecond: 64 / minute }
 /** Addresses of one peer that are looked at; nobody listens on more. */
 const MAX_ADDRESSES = 8
-/** Owners remembered; the one longest without a dial is forgotten first. */
-const OWNERS_KEPT = 4096
-
-interface Allowance {
-  left: number
-  at: number
-}
 
 interface DialPolicyComponents {
   readonly clock: Clock
@@ -27,15 +22,16 @@ interface DialPolicyComponents {
  * resolve to anything. A node that is itself private or on loopback dials what it is given.
  */
 export class DialPolicy {
-  readonly #clock: Clock
   readonly #isPublic: () => boolean
   readonly #isConnected: (peerId: string) => boolean
-  readonly #owners = new Map<string, Allowance>()
+  readonly #owners: RateLimiter
+  readonly #hosts: RateLimiter
 
   constructor(components: DialPolicyComponents) {
-    this.#clock = components.clock
     this.#isPublic = () => components.ownAddresses().some(isPublicAddress)
     this.#isConnected = components.isConnected
+    this.#owners = new RateLimiter(components, OWNER_LIMIT)
+    this.#hosts = new RateLimiter(components, HOST_LIMIT)
   }
 
   /** What may be dialled to reach this peer, and no other: each address ends in its id. */
@@ -49,23 +45,13 @@ export class DialPolicy {
   }
 
   /**
-   * Takes one dial off the owner's allowance; false when it is used up. A peer that is connected is not dialled: that
-   * costs nothing.
+   * Takes a dial of these targets off the allowances of its owner and of each host; false when one is used up. A peer that
+   * is connected is not dialled: that costs nothing.
    */
-  spend(owner: string, peerId: string): boolean {
+  spend(owner: string, peerId: string, targets: readonly string[]): boolean {
     if (this.#isConnected(peerId)) return true
-    const now = this.#clock.now()
-    const before = this.#owners.get(owner) ?? { left: DIALS_PER_OWNER, at: now }
-    const left = Math.min(DIALS_PER_OWNER, before.left + ((now - before.at) / minute) * DIALS_PER_OWNER)
-    this.#owners.delete(owner)
-    this.#owners.set(owner, { left: Math.max(0, left - 1), at: now })
-    if (this.#owners.size > OWNERS_KEPT) for (const oldest of this.#owners.keys()) return this.#forget(oldest, left)
-    return left >= 1
-  }
-
-  #forget(owner: string, left: number): boolean {
-    this.#owners.delete(owner)
-    return left >= 1
+    const hosts = [...new Set(targets.map(address => networkOf(hostOf(address))))]
+    return this.#owners.take(owner) === 0 && hosts.every(host => this.#hosts.take(host) === 0)
   }
 }
 

@@ -22,6 +22,8 @@ const named = [
   '/dns4/example.com/tcp/443'
 ]
 
+const at = (host: number): string[] => [`/ip4/10.0.0.${host}/tcp/1`]
+
 describe('dialling for a client', () => {
   it('a public node dials public literal addresses only', () => {
     expect(
@@ -65,17 +67,32 @@ describe('dialling for a client', () => {
   it('an owner has 32 dials, which come back over a minute; others are not concerned', () => {
     const clock = new ManualClock()
     const dials = policy([], clock)
-    const spent = Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)
+    const spent = Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)
     expect(spent).toHaveLength(32)
-    expect([dials.spend('ann', peer), dials.spend('bob', peer)]).toEqual([false, true])
+    expect([dials.spend('ann', peer, at(1)), dials.spend('bob', peer, at(1))]).toEqual([false, true])
     clock.advance(30_000)
-    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)).toHaveLength(16)
+    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)).toHaveLength(
+      16
+    )
   })
 
   it('a peer that is connected is not dialled, and costs an owner nothing', () => {
     const dials = policy([], new ManualClock(), [other])
-    const reached = Array.from({ length: 100 }, () => dials.spend('ann', other))
+    const reached = Array.from({ length: 100 }, () => dials.spend('ann', other, at(1)))
     expect(reached.every(allowed => allowed)).toBe(true)
-    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer)).filter(allowed => allowed)).toHaveLength(32)
+    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)).toHaveLength(
+      32
+    )
+  })
+
+  it('a host has 64 dials, which come back over a minute, however many owners and peers are named', () => {
+    const clock = new ManualClock()
+    const dials = policy([], clock)
+    const spent = (count: number, host: number): number =>
+      Array.from({ length: count }, (_, i) => dials.spend(`owner ${i}`, peer, at(host))).filter(allowed => allowed)
+        .length
+    expect([spent(100, 1), spent(30, 2)]).toEqual([64, 30])
+    clock.advance(15_000)
+    expect(spent(100, 1)).toBe(16)
   })
 })
