@@ -92,6 +92,19 @@ describe('a connection that is lost', () => {
     expect(resumedAt(world)).toEqual([0, 1, 2].map(node => (node === victim ? 1 : 0)))
   })
 
+  test('of the first server of a delegated route, and again before it is back: the route goes on', async () => {
+    const world = await World.of(...thirds)
+    const chain = await world.drive(world.open({ route: 'delegate' }))
+    const { results, report } = await generate(world, chain, async token => {
+      if (token !== 3) return
+      world.cut(1, nodes[0])
+      await world.turns(1)
+      world.cut(1, nodes[0])
+    })
+    expect(results).toEqual(truth.slice(prompt.length - 1))
+    expect(report).toMatchObject({ committed: all.length, replays: 0, resumes: 0 })
+  })
+
   test('any of them, at any times, with several passes under way, by any route and proof', async () => {
     const plan = fc.record({
       route: fc.constantFrom(...routes),
@@ -102,6 +115,16 @@ describe('a connection that is lost', () => {
       }),
       sizes: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 12, maxLength: 12 })
     })
+    // The last server's answer is there, and that of the one before it is still to be said again, with its receipt.
+    const lateReceipt = {
+      route: 'delegate' as const,
+      verify: 'none' as const,
+      cuts: [
+        { victim: 1, turns: 7, pushes: true },
+        { victim: 0, turns: 0, pushes: false }
+      ],
+      sizes: all.map(() => 1)
+    }
     await fc.assert(
       fc.asyncProperty(plan, async ({ route, verify, cuts, sizes }) => {
         const world = await World.of(...thirds)
@@ -122,7 +145,7 @@ describe('a connection that is lost', () => {
         expect(await world.drive(Promise.all(passes))).toEqual(lasts)
         expect(await world.drive(chain.close())).toMatchObject({ committed: all.length, replays: 0 })
       }),
-      { numRuns: 150 }
+      { numRuns: 150, examples: [[lateReceipt]] }
     )
   })
 })

@@ -71,6 +71,11 @@ export interface WaitingFor {
 export interface PassesInit {
   readonly servers: readonly ChainServer[]
   readonly verify: VerifyPolicyName
+  /**
+   * A result counts only with the header of every server, though nothing be verified: their receipts are wanted.
+   * @default false
+   */
+  readonly withReceipts?: boolean | undefined
   /** Bytes of one token's hidden states. */
   readonly rowBytes: number
   /** Nothing waits to be sent to this server: `auto` sends a copy then. */

@@ -70,6 +70,8 @@ export interface PipelineInit<S extends ChainPeer> {
   readonly hops: readonly Hop<S>[]
   readonly epoch: number
   readonly verify: VerifyPolicyName
+  /** As of PassesInit. @default false */
+  readonly withReceipts?: boolean
 }
 
 interface Running {
@@ -100,6 +102,7 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
     this.#epoch = init.epoch
     this.#passes = new Passes(components, {
       verify: init.verify,
+      withReceipts: init.withReceipts,
       rowBytes: components.boundaries.rowBytes,
       servers: init.hops.map(({ server, session, pushed }) => ({
         peerId: server.peerId,

@@ -21,6 +21,8 @@ import { MAX_KEPT_BYTES, underWayBytes } from './route-memory.ts'
 const RETRY_MS = 1_000
 /** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
 const STEP_TIMEOUT_MS = 20_000
+/** A route that fails begins anew at token 0: a link between two servers that both live is worth several attempts, ms. */
+const RESUME_MS = 2_000
 
 export interface DelegateComponents extends ServerComponents {
   readonly network: Network
@@ -220,7 +222,7 @@ export class DelegatedRoute {
     }
     const pipeline = new Pipeline(
       { clock, digest, boundaries: this.#boundaries, events },
-      { hops: this.#hops, epoch, verify: this.#verify }
+      { hops: this.#hops, epoch, verify: this.#verify, withReceipts: true }
     )
     this.#pipeline = pipeline
     this.#watchdog.watch(pipeline)
@@ -284,7 +286,8 @@ async function openHop(
   // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
   const queued = new AbortController()
   const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
-  const opening = openSession(components, { ...init, maxTensorBytes: limits.creditBytes }, options)
+  const patience = { maxTensorBytes: limits.creditBytes, resumeMs: () => RESUME_MS }
+  const opening = openSession(components, { ...init, ...patience }, options)
   const session = await opening.catch((thrown: unknown) => {
     throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
   })

@@ -125,7 +125,8 @@ export class PushSender {
   async #connect(next: NextServer, link: Link, owner: string): Promise<void> {
     const { network, policy } = this.#components
     const targets = policy.targets(next.peerId, next.addresses)
-    if (targets.length === 0 || !policy.spend(owner, next.peerId, targets)) return this.#lost(next.peerId, link, 'REFUSED')
+    if (targets.length === 0 || !policy.spend(owner, next.peerId, targets))
+      return this.#lost(next.peerId, link, 'REFUSED')
     link.dialling = true
     try {
       const stream = await network.openStream(targets, PUSH_PROTOCOL)
