@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
-import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
+import { type Clock, type Logger, pause, toAndthenError } from '../base/index.ts'
 import type { ReservationStore } from './circuit.ts'
 import { DIAL_TIMEOUT_MS, RELAY_RETRY_MS, RELAY_RETRY_MOST_MS } from './constants.ts'
 import { openError } from './libp2p-errors.ts'
@@ -97,20 +97,6 @@ export class RelayReservations {
       this.#lost.delete(relay)
     }
   }
-}
-
-/** Waits that long, or until the signal aborts; leaves neither a timer nor a listener. */
-async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>(resolve => {
-    const end = (): void => {
-      cancel()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const cancel = clock.after(ms, end)
-    signal.addEventListener('abort', end)
-    if (signal.aborted) end()
-  })
 }
 
 /**
