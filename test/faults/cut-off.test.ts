@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { type Link, Relay } from '../../src/bench/index.ts'
+import type { Link, Relay } from '../../src/bench/index.ts'
 import { runSources } from '../bench/run-sources.ts'
 import { goldens } from '../e2e/model.ts'
+import { linked } from './linked.ts'
 import { Swarm, thirds } from './swarm.ts'
 
 // A server that nothing gets to or from any more is replaced, and the text goes on.
@@ -10,16 +11,10 @@ vi.stubEnv('NODE_OPTIONS', runSources)
 
 let swarm: Swarm
 let relay: Relay
-const links: Link[] = []
+let links: Link[]
 beforeAll(async () => {
   swarm = await Swarm.of(...thirds, ...thirds)
-  relay = new Relay()
-  for (const { address, peerId, network } of swarm.nodes) {
-    const [, port] = /\/tcp\/(\d+)/.exec(address) ?? []
-    const link = await relay.startLink({ target: { host: '127.0.0.1', port: Number(port) } })
-    links.push(link)
-    network.announced = [`/ip4/127.0.0.1/tcp/${link.port}/p2p/${peerId}`]
-  }
+  ;({ relay, links } = await linked(swarm))
 })
 afterEach(async () => {
   for (const link of links) await link.restore()
