@@ -78,8 +78,24 @@ export class Api {
     const message = this.#functions.GetErrorMessage(status) as string
     const code = this.#functions.GetErrorCode(status) as number
     this.#functions.ReleaseStatus(status)
-    throw new RuntimeRunError(`ONNX Runtime: ${message}`, { details: { function: name, status: code } })
+    const details = { function: name, status: code }
+    throw new RuntimeRunError(`ONNX Runtime: ${plainMessage(message)}`, { details, cause: message })
   }
+}
+
+/**
+ * What ONNX Runtime says, in a line. Peers may read it: where in its source it was said, and on which host, is left out.
+ *
+ * @param message - such as `/src/x.cc:62 f(int) [ONNXRuntimeError] : 1 : FAIL : CUDA failure 2: out of memory ; GPU=0 ;
+ * hostname=h ; file=/src/x.cc ; line=69 ; expr=cudaMalloc(p, n); ` (common/exceptions.h, CudaCall)
+ */
+export function plainMessage(message: string): string {
+  const [said = ''] = message.split(/\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : /).slice(-1)
+  return said
+    .replace(/ ; (GPU|hostname|file|line|expr)=[^\n]*/g, '')
+    .replace(/^\/\S+:\d+ /, '')
+    .replace(/\s+/g, ' ')
+    .trim()
 }
 
 function created(name: string, [pointer]: readonly [Pointer | null]): Pointer {
