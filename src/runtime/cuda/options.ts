@@ -1,6 +1,10 @@
 /** How the CUDA provider uses its device; what is absent is as ONNX Runtime has it, but for `arena`. */
 export interface CudaOptions {
-  /** Bytes that the provider's arena may take: the KV cache and what runs need, not the weights. @default all there is */
+  /**
+   * Bytes that the provider may take for weights, KV cache and what runs need. ONNX Runtime counts weights among what its
+   * arena has, and where they alone are more, its subtraction wraps around to no limit at all (BFCArena::Reserve, Extend).
+   * @default all there is
+   */
   readonly memoryLimit?: number
   /**
    * How the arena grows: by what was asked for, or by doubling, ONNX Runtime's own default, which leaves up to half of a
@@ -13,6 +17,14 @@ export interface CudaOptions {
 
 export type CudaArena = 'exact' | 'doubling'
 
+/**
+ * Flash attention, memory-efficient attention and plain products, of AttentionBackend in contrib_ops/cpu/bert/attention_common.h.
+ * Left to itself, 1.30 takes cuDNN's where that library is found and the GPU is of compute capability 9 or later: it compiles
+ * a plan for each length of a piece of a prompt, in each thread, and a span's numbers would depend on what else is
+ * installed. Decodes of the usual shapes take XQA before any of these.
+ */
+const attentionKernels = 1 | 2 | 16
+
 const strategies: Readonly<Record<CudaArena, string>> = { exact: 'kSameAsRequested', doubling: 'kNextPowerOfTwo' }
 
 /** As OrtCUDAProviderOptionsV2 takes them, by UpdateCUDAProviderOptions (CUDA-ExecutionProvider in ONNX Runtime's manual). */
@@ -22,6 +34,7 @@ export function providerOptions(id: number, options: CudaOptions): Record<string
     device_id: String(id),
     arena_extend_strategy: strategies[arena],
     enable_cuda_graph: graph ? '1' : '0',
+    sdpa_kernel: String(attentionKernels),
     ...(memoryLimit === undefined ? {} : { gpu_mem_limit: String(memoryLimit) })
   }
 }

@@ -86,12 +86,23 @@ test('what is missing but the driver, one command installs', () => {
 
 describe('options of the provider', () => {
   test('leave the memory to the device, and take of it what is asked for', () => {
-    const expected = { device_id: '1', arena_extend_strategy: 'kSameAsRequested', enable_cuda_graph: '0' }
-    expect(providerOptions(1, {})).toEqual(expected)
+    expect(providerOptions(1, {})).toMatchObject({
+      device_id: '1',
+      arena_extend_strategy: 'kSameAsRequested',
+      enable_cuda_graph: '0'
+    })
+    expect(providerOptions(1, {})).not.toHaveProperty('gpu_mem_limit')
+  })
+
+  test('take the same attention whether or not cuDNN is there', () => {
+    const [flash, efficient, cudnn, math] = [1, 2, 8, 16]
+    const kernels = Number(providerOptions(0, {})['sdpa_kernel'])
+    expect(kernels & cudnn).toBe(0)
+    expect(kernels & (flash | efficient | math)).toBe(flash | efficient | math)
   })
 
   test('are what flags say', () => {
-    expect(providerOptions(0, { memoryLimit: 2 ** 30, arena: 'doubling', graph: true })).toEqual({
+    expect(providerOptions(0, { memoryLimit: 2 ** 30, arena: 'doubling', graph: true })).toMatchObject({
       device_id: '0',
       arena_extend_strategy: 'kNextPowerOfTwo',
       enable_cuda_graph: '1',
