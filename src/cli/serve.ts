@@ -54,9 +54,17 @@ function announceReady({ info }: ServerNode, model: string, { terminal }: Contex
   terminal.out(readyForPeople(info, generate, text => terminal.paint('out', 'bold', text)))
 }
 
-/** Serves until the first signal, then lets sessions end. */
+/** Serves until the first signal, then lets sessions end. @throws AndthenError that the node failed with meanwhile */
 async function drainedAtEnd(node: ServerNode, { logger, signal }: Context): Promise<number> {
-  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+  const asked = new Promise<void>(resolve => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  const failure = await Promise.race([asked, node.failed])
+  if (failure !== undefined) {
+    await node.close()
+    throw failure
+  }
   logger.info({}, 'draining: sessions go on, new ones are refused; interrupt again to exit at once')
   await node.drain()
   await node.close()

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { type Logger, silentLogger, systemClock, toAndthenError, UsageError } from '../base/index.ts'
+import { type AndthenError, type Logger, silentLogger, systemClock, toAndthenError, UsageError } from '../base/index.ts'
 import { type Admin, type AdminSources, createAdmin, createMetrics } from '../gateway/index.ts'
 import {
   createLedger,
@@ -29,6 +29,8 @@ const MAX_TENTATIVE = 8
 /** A node that serves a span. */
 export interface ServerNode {
   readonly info: ReadyInfo
+  /** Resolves, with the reason, when this process cannot compute any more; what is left to do is to `close` and to start anew. */
+  readonly failed: Promise<AndthenError>
   /** Takes no new session and lets running ones go on, for `drainTimeoutMs` at most. */
   drain(): Promise<void>
   /** Ends all sessions and gives back every resource. */
@@ -59,8 +61,12 @@ export async function serve(options: ServeOptions, onPlan?: (plan: ServePlan) =>
   const modelDigest = await model.digest()
   const taken = new Taken()
   const close = (): Promise<void> => taken.giveBack()
+  let onLost: (error: AndthenError) => void = () => undefined
+  const failed = new Promise<AndthenError>(resolve => {
+    onLost = resolve
+  })
   try {
-    const runner = await loadRunner(model, plan, { ...options, logger }, place)
+    const runner = await loadRunner(model, plan, { ...options, logger, onLost }, place)
     taken.push(() => runner.close())
     const lane = createSpanLane({ clock: systemClock, runner }, { policy, preserveOrdering })
     taken.push(() => lane.close())
@@ -69,7 +75,7 @@ export async function serve(options: ServeOptions, onPlan?: (plan: ServePlan) =>
     const parking = await openParking(options, network.peerId)
     const components = { runner, lane, network, logger, sign: identity.sign, clock: systemClock, hooks, parking }
     const answering = await answer({ model, modelDigest, plan, token }, components, options, taken)
-    return { ...answering, close }
+    return { ...answering, failed, close }
   } catch (error) {
     await close()
     throw error
@@ -93,7 +99,7 @@ async function answer(
   components: Components,
   options: ServeOptions,
   taken: Taken
-): Promise<Omit<ServerNode, 'close'>> {
+): Promise<Omit<ServerNode, 'close' | 'failed'>> {
   const { runner, network, logger } = components
   const { hiddenSize } = runner
   const [from, to] = plan.blocks
@@ -145,7 +151,7 @@ async function answer(
 function loadRunner(
   model: Model,
   plan: ServePlan,
-  { onnxruntime, signal, logger = silentLogger }: ServeOptions,
+  { onnxruntime, signal, logger = silentLogger, onLost }: ServeOptions & { onLost: (error: AndthenError) => void },
   { device, compute }: SpanPlace
 ): Promise<SpanRunner> {
   const [from, to] = plan.blocks
@@ -156,6 +162,7 @@ function loadRunner(
     maxLength: plan.maxLength,
     threads: plan.threads,
     logger,
+    onLost,
     // A library that was named is used, or its absence told.
     ...(onnxruntime === undefined ? {} : { libraryFolder: onnxruntime, binding: 'c-api' }),
     ...(signal === undefined ? {} : { signal })

@@ -29,6 +29,15 @@ export class RuntimeRunError extends RuntimeError {
   }
 }
 
+/** The device does nothing any more in this process: no run will succeed again. */
+export class DeviceLostError extends RuntimeError {
+  override readonly name = 'DeviceLostError'
+  constructor(device: string, reason: string, options: ErrorOptions = {}) {
+    const message = `${device} does not compute any more (${reason}): a process that is started anew may`
+    super('DEVICE_LOST', message, { ...options, details: { device, reason, ...options.details } })
+  }
+}
+
 /** A run was asked for while another one is in flight. */
 export class RunnerBusyError extends RuntimeError {
   override readonly name = 'RunnerBusyError'

@@ -2,6 +2,6 @@ export { type ChosenDevice, chooseDevice, type DeviceInit, type DeviceWish } fro
 export { type BareDecode, type Device, hostDevice, loadBareDecode, timeCopies } from './c-api/index.ts'
 export { type CudaReport, inspectCuda, installCommand, missingFrom } from './cuda/inspect.ts'
 export type { CudaArena, CudaOptions } from './cuda/options.ts'
-export { DeviceUnavailableError } from './errors.ts'
+export { DeviceLostError, DeviceUnavailableError } from './errors.ts'
 export { loadEnds, loadSpan, type SpanInit } from './load.ts'
 export type { EndsRunner, SpanRun, SpanRunner } from './types.ts'

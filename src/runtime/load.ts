@@ -3,7 +3,7 @@ import type { EmbedGraph, HeadGraph, SpanGraph } from '../model/index.ts'
 import type { Binding, BindingName } from './binding.ts'
 import { type Device, hostDevice, openCApi } from './c-api/index.ts'
 import { GraphEnds } from './ends-runner.ts'
-import { RuntimeLoadError } from './errors.ts'
+import { type DeviceLostError, RuntimeLoadError } from './errors.ts'
 import { openOfficial } from './official/index.ts'
 import { SlabRunner } from './span-runner.ts'
 import type { EndsRunner, RuntimeInfo, SpanRunner } from './types.ts'
@@ -29,6 +29,8 @@ export interface SpanInit extends RuntimeInit {
   maxLength: number
   /** Most tokens that one prefill takes: what a decode may have to wait for. @default 128 */
   chunkTokens?: number
+  /** Told by each run that fails because the device does nothing any more. */
+  onLost?: (error: DeviceLostError) => void
 }
 
 interface Opened {
@@ -86,7 +88,8 @@ export async function loadSpan(graph: SpanGraph, init: SpanInit): Promise<SpanRu
     slots: init.slots,
     maxLength: init.maxLength,
     chunkTokens: Math.min(init.chunkTokens ?? 128, init.maxLength),
-    threads: init.threads
+    threads: init.threads,
+    ...(init.onLost === undefined ? {} : { onLost: init.onLost })
   }
   return SlabRunner.load(chosen.binding, describe(chosen), graph, sizes, init.signal)
 }

@@ -2,6 +2,7 @@ import type { SpanGraph } from '../model/index.ts'
 import { type Binding, type GraphCall, type LoadedGraph, type Slab, slabBytes, tokenBytes } from './binding.ts'
 import { throwIfCancelled } from './cancelled.ts'
 import {
+  DeviceLostError,
   LengthExceededError,
   PositionError,
   RunInputError,
@@ -12,6 +13,7 @@ import {
   SlotError
 } from './errors.ts'
 import { Slots } from './slots.ts'
+import { type Staging, stagingOf } from './staging.ts'
 import type { RunOptions, RuntimeInfo, SpanRun, SpanRunner } from './types.ts'
 
 export interface SlabRunnerInit {
@@ -19,6 +21,7 @@ export interface SlabRunnerInit {
   readonly maxLength: number
   readonly chunkTokens: number
   readonly threads: number
+  readonly onLost?: (error: DeviceLostError) => void
 }
 
 /**
@@ -42,6 +45,7 @@ export class SlabRunner implements SpanRunner {
   readonly #seqlens: Int32Array
   readonly #total: Int32Array
   readonly #tokenBytes: number
+  readonly #onLost: SlabRunnerInit['onLost']
   #running: readonly SpanRun[] | undefined
   /** The run in flight; never rejects. */
   #inFlight: Promise<unknown> = Promise.resolve()
@@ -57,6 +61,7 @@ export class SlabRunner implements SpanRunner {
     this.slots = init.slots
     this.maxLength = init.maxLength
     this.chunkTokens = init.chunkTokens
+    this.#onLost = init.onLost
     this.#graph = graph
     this.#slots = new Slots(init.slots, init.maxLength)
     this.#hidden = memory.hidden
@@ -211,6 +216,7 @@ export class SlabRunner implements SpanRunner {
       this.#inFlight = run.catch(() => undefined)
       await run
     } catch (error) {
+      if (error instanceof DeviceLostError) this.#onLost?.(error)
       throwIfCancelled(signal, 'the run')
       throw error
     } finally {
@@ -281,20 +287,4 @@ interface Info {
   readonly hiddenSize: number
   readonly memoryBytes: { readonly weights: number; readonly kv: number }
   readonly tokenBytes: number
-}
-
-interface Staging {
-  readonly hidden: Float32Array
-  readonly hiddenOut: Float32Array
-  readonly seqlens: Int32Array
-  readonly total: Int32Array
-}
-
-function stagingOf(graph: LoadedGraph): Staging {
-  return {
-    hidden: new Float32Array(graph.memoryOf('hidden')),
-    hiddenOut: new Float32Array(graph.memoryOf('hidden_out')),
-    seqlens: new Int32Array(graph.memoryOf('seqlens_k')),
-    total: new Int32Array(graph.memoryOf('total_sequence_length'))
-  }
 }

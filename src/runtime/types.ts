@@ -36,8 +36,8 @@ export interface RunOptions {
  * read before the call returns its promise, outputs written before it resolves.
  *
  * Both kinds of run throw RunInputError for buffers that do not fit, SlotError, PositionError, LengthExceededError,
- * SlotBusyError, CancelledError, RunnerClosedError, and RuntimeRunError for whatever ONNX Runtime reports. After any of them the slots
- * are as before.
+ * SlotBusyError, CancelledError, RunnerClosedError, RuntimeRunError for whatever ONNX Runtime reports, and DeviceLostError where
+ * nothing will run any more. After any of them the slots are as before.
  */
 export interface SpanRunner {
   readonly runtime: RuntimeInfo

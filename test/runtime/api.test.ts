@@ -10,7 +10,7 @@ test.each([
     'provider_options_utils.h:187 Parse Failed to parse provider option "device_id": CUDA failure 36: API call is not supported in the installed CUDA driver'
   ],
   [
-    'Non-zero status code returned while running Cast node. Name:\'a\' Status Message: CUDA error 209\n',
+    "Non-zero status code returned while running Cast node. Name:'a' Status Message: CUDA error 209\n",
     "Non-zero status code returned while running Cast node. Name:'a' Status Message: CUDA error 209"
   ],
   ['/src/bfc_arena.cc:359 Available memory of 0 is smaller', 'Available memory of 0 is smaller'],

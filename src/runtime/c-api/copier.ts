@@ -47,9 +47,21 @@ export class Copier {
 
   /** Copies take their turns; `from` is read, and `to` written, until the promise settles. */
   copy(from: Place, to: Place, bytes: number): Promise<void> {
-    const turn = this.#last.then(() => this.#copy(from, to, bytes))
+    return this.turn(() => this.#copy(from, to, bytes))
+  }
+
+  /** Work that no copy may go beside. */
+  turn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
     this.#last = turn.catch(() => undefined)
     return turn
+  }
+
+  /** Moves the first byte of a place to the host. @throws RuntimeRunError where the device does not do even that */
+  async check(there: Place): Promise<void> {
+    const { api, memory } = this.#environment
+    const byte = new Uint8Array(new ArrayBuffer(1))
+    await this.copy(there, { memory, pointer: api.addressOf(byte) }, byte.length)
   }
 
   /** Fills with zeros: the first of them come from the host, the others from there. */
@@ -79,7 +91,7 @@ export class Copier {
   }
 
   async #copy(from: Place, to: Place, bytes: number): Promise<void> {
-    const { api } = this.#environment
+    const { api, memory: host } = this.#environment
     const values: Pointer[] = []
     const bind = (command: 'BindInput' | 'BindOutput', name: string, { memory, pointer }: Place): void => {
       const value = memory.tensor(pointer, 'uint8', [bytes])
@@ -89,7 +101,8 @@ export class Copier {
     try {
       bind('BindInput', 'from', from)
       bind('BindOutput', 'to', to)
-      api.call('SynchronizeBoundInputs', this.#binding)
+      // What is on the device is not copied as it is bound, and waiting for the device would be waiting for other work on it.
+      if (from.memory === host) api.call('SynchronizeBoundInputs', this.#binding)
       if (bytes <= inlineBytes) api.call('RunWithBinding', this.#session, this.#runOptions, this.#binding)
       else await api.callAsync('RunWithBinding', this.#session, this.#runOptions, this.#binding)
     } finally {

@@ -1,5 +1,5 @@
 import { type GraphCall, type GraphPlan, type LoadedGraph, type Slab, slabBytes } from '../binding.ts'
-import { RuntimeLoadError } from '../errors.ts'
+import { DeviceLostError, RuntimeLoadError, RuntimeRunError } from '../errors.ts'
 import type { Device } from './device.ts'
 import type { Environment } from './environment.ts'
 import type { Pointer } from './functions.ts'
@@ -22,11 +22,15 @@ export class CApiGraph implements LoadedGraph {
   readonly #runOptions: RunOptionsSet
   readonly #windows = new Map<number, PreparedWindow>()
   readonly #mostWindows: number
+  readonly #device: string
+  #lost: DeviceLostError | undefined
+  #terminated = false
   #inFlight: Promise<void> = Promise.resolve()
   #closed: Promise<void> | undefined
 
   private constructor(session: Pointer, environment: Environment, plan: GraphPlan, on: Device, placement: Placement) {
     this.replays = on.replays
+    this.#device = on.name
     this.#environment = environment
     this.#session = session
     this.#plan = plan
@@ -57,16 +61,16 @@ export class CApiGraph implements LoadedGraph {
   }
 
   run(call: GraphCall): Promise<void> {
-    const window = this.#window(call)
-    window.bindPorts(call)
-    const options = this.#runOptions.begin(call.tokens === 1 ? this.#idOf(call) : undefined)
-    const run = this.#run(window, options, call)
+    this.#terminated = false
+    const run = this.#begin(call).catch((error: unknown) => this.#fail(error))
     this.#inFlight = run.catch(() => undefined)
     return run
   }
 
   terminate(): void {
-    if (this.#closed === undefined) this.#runOptions.terminate()
+    if (this.#closed !== undefined) return
+    this.#terminated = true
+    this.#runOptions.terminate()
   }
 
   save(row: number, tokens: number): Promise<Uint8Array> {
@@ -79,6 +83,8 @@ export class CApiGraph implements LoadedGraph {
 
   close(): Promise<void> {
     this.#closed ??= this.#inFlight.then(async () => {
+      // What a lost device held is gone with it; giving it back would end the process (~CudaGraphSet throws).
+      if (this.#lost !== undefined) return
       for (const window of this.#windows.values()) window.close()
       this.#runOptions.close()
       await this.#placement.close()
@@ -87,13 +93,33 @@ export class CApiGraph implements LoadedGraph {
     return this.#closed
   }
 
-  async #run(window: PreparedWindow, options: Pointer, call: GraphCall): Promise<void> {
-    const { ports } = this.#placement
+  async #begin(call: GraphCall): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost
+    const window = this.#window(call)
+    window.bindPorts(call)
+    const options = this.#runOptions.begin(call.tokens === 1 ? this.#idOf(call) : undefined)
+    const { ports, alone } = this.#placement
     const uploading = ports.upload?.(call)
     if (uploading !== undefined) await uploading
-    await this.#environment.api.callAsync('RunWithBinding', this.#session, options, window.binding)
+    const run = (): Promise<void> =>
+      this.#environment.api.callAsync('RunWithBinding', this.#session, options, window.binding)
+    await (alone === undefined ? run() : alone(run))
     const downloading = ports.download?.(call)
     if (downloading !== undefined) await downloading
+  }
+
+  /**
+   * After an illegal access, an uncorrectable error of its memory or a fall off the bus, CUDA answers every call of the
+   * process with an error; after most other failures the next run is as good as ever.
+   */
+  async #fail(error: unknown): Promise<never> {
+    const { check } = this.#placement
+    if (check !== undefined && !this.#terminated && error instanceof RuntimeRunError && this.#lost === undefined) {
+      await check().catch((cause: unknown) => {
+        this.#lost = new DeviceLostError(this.#device, error.message, { cause })
+      })
+    }
+    throw this.#lost ?? error
   }
 
   /** Of the window, above 0. */

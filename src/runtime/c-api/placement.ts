@@ -13,6 +13,10 @@ export interface Placement {
   readonly slab: SlabMemory
   readonly ports: Ports
   readonly rows: RowMover
+  /** Work that nothing else of this session's may go beside on the device; absent where anything may. */
+  alone?<T>(work: () => Promise<T>): Promise<T>
+  /** Whether the device still does anything; absent where it is the host. @throws RuntimeRunError where it does not */
+  check?(): Promise<void>
   /** Frees all of it; to be done before the session is released. */
   close(): Promise<void>
 }
@@ -41,9 +45,21 @@ export async function placeTensors(
     const slab = kept(new SlabMemory(resident, plan.slab))
     // A kernel may weigh what lies beyond a row's length with zero, and zero times a NaN that was left there is none.
     for (const { pointer, bytes } of slab.tensors) await copier.clear({ memory: resident, pointer }, bytes)
+    // Allocated, and copied once, before memory may run out: that would look like the device's end.
+    const spare = { memory: resident, pointer: resident.allocate(1) }
+    undo.push(() => resident.free(spare.pointer))
+    await copier.check(spare)
     const ports = new CrossingPorts(environment.memory, crossing, plan)
     const bound = kept(device.replays ? new ResidentPorts(ports, resident, copier, plan) : ports)
-    return { slab, ports: bound, rows: new DeviceRows(environment, slab, copier), close }
+    return {
+      slab,
+      ports: bound,
+      rows: new DeviceRows(environment, slab, copier),
+      // While a thread records a run, CUDA refuses to copy from any other, and drops the recording (cudaStreamCaptureModeGlobal).
+      ...(device.replays && { alone: work => copier.turn(work) }),
+      check: () => copier.check(spare),
+      close
+    }
   } catch (error) {
     await close()
     throw error
