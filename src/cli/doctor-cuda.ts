@@ -1,5 +1,5 @@
 import { type Logger, toAndthenError } from '../base/index.ts'
-import { type CudaReport, inspectCuda, installCommand, missingFrom } from '../runtime/index.ts'
+import { type CudaReport, inspectCuda, installCommand, missingFrom, oldestDriver, problemOf } from '../runtime/index.ts'
 import { checkModel, type Finding, type ModelLoad } from './doctor-checks.ts'
 import { bytes } from './serve-ready.ts'
 
@@ -20,17 +20,20 @@ export async function checkCuda(load: ModelLoad, logger: Logger): Promise<Findin
 
 /** Without a GPU everything else works: what is missing is a note. */
 export function describeCuda(report: CudaReport): Finding[] {
-  const { provider, libraries, folders, cudnn, cudaVersion, driver, gpus, problem, runtime } = report
+  const { provider, libraries, folders, cudnn, cudaVersion, driver, gpus, runtime } = report
   const missing = missingFrom(report)
   const found = (about: string, says: string): Finding => ({ about, state: 'ok', says })
   const note = (about: string, says: string): Finding => ({ about, state: 'note', says })
   const runs = driver.cudaVersion === null ? '' : `, runs CUDA up to ${driver.cudaVersion}`
   return [
     driver.version === null && driver.cudaVersion === null
-      ? note('NVIDIA driver', 'none')
+      ? note('NVIDIA driver', `none: where there is a GPU, install it, ${oldestDriver} or later`)
       : found('NVIDIA driver', `${driver.version ?? 'of unknown version'}${runs}`),
-    ...gpus.map(({ id, name, computeCapability, totalBytes, freeBytes }) => {
+    ...gpus.map(gpu => {
+      const { id, name, computeCapability, totalBytes, freeBytes } = gpu
       const memory = `${freeBytes === null ? 'unknown' : bytes(freeBytes)} free of ${bytes(totalBytes)}`
+      const wrong = problemOf(gpu)
+      if (wrong !== null) return note(`cuda:${id}`, wrong)
       return found(`cuda:${id}`, `${name}, compute capability ${computeCapability.join('.')}, ${memory}`)
     }),
     provider === null
@@ -41,9 +44,7 @@ export function describeCuda(report: CudaReport): Finding[] {
     }),
     ...(provider === null ? [] : [describeCudnn(cudnn)]),
     ...(missing.length > 0 ? [note('', `looked for in ${folders.join(', ')}, and by the system's loader`)] : []),
-    problem === null
-      ? found('CUDA', 'can be used: serve --device cuda, which auto takes')
-      : note('CUDA', `cannot be used: ${problem}`),
+    describeUse(report),
     ...(missing.some(name => name !== 'libcuda.so.1')
       ? [
           note('', `all but the driver is installed by: ${installCommand(runtime.version)}`),
@@ -53,13 +54,26 @@ export function describeCuda(report: CudaReport): Finding[] {
   ]
 }
 
+function describeUse({ problem, gpus }: CudaReport): Finding {
+  const about = 'CUDA'
+  const first = gpus.find(gpu => gpu.problem === null)
+  if (problem !== null) return { about, state: 'note', says: `cannot be used: ${problem}` }
+  if (first === undefined) return { about, state: 'note', says: 'cannot be used: no GPU here computes' }
+  return { about, state: 'ok', says: `can be used, a trial says: serve --device cuda:${first.id}, which auto takes` }
+}
+
 function describeCudnn({ name, path, version }: CudaReport['cudnn']): Finding {
   if (path === null) return { about: name, state: 'note', says: 'not found; spans do without' }
-  return { about: name, state: 'ok', says: `${path}, cuDNN ${version ?? 'of unknown version'}` }
+  return { about: name, state: 'ok', says: `${path}, cuDNN ${version ?? 'of unknown version'}; spans do without` }
 }
 
 async function blocksOn({ gpus }: CudaReport, load: ModelLoad): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const { id } of gpus) findings.push(await checkModel({ ...load, device: `cuda:${id}` }))
+  for (const { id, problem } of gpus) {
+    if (problem !== null) continue
+    const finding = await checkModel({ ...load, device: `cuda:${id}` })
+    // The processor serves all the same.
+    findings.push(finding.state === 'missing' ? { ...finding, state: 'note' } : finding)
+  }
   return findings
 }

@@ -14,7 +14,7 @@ const flags = {
   onnxruntime: onnxruntimeFlag
 }
 
-/** As wide as the longest library's name. */
+/** As wide as most libraries' names, and a space. */
 const aboutWidth = 20
 
 const marks = { ok: ['ok', 'bold'], note: ['--', 'dim'], missing: ['MISSING', 'red'] } as const
@@ -38,7 +38,7 @@ export const doctorCommand = defineCommand({
     ]
     for (const { about, state, says } of findings) {
       const [mark, style] = marks[state]
-      terminal.out(`${terminal.paint('out', style, mark.padEnd(8))}${about.padEnd(aboutWidth)}${says}\n`)
+      terminal.out(`${terminal.paint('out', style, mark.padEnd(8))}${about.padEnd(aboutWidth - 1)} ${says}\n`)
     }
     return findings.some(finding => finding.state === 'missing') ? exitStatus.failed : exitStatus.done
   }

@@ -27,7 +27,7 @@ export async function spanPlace(
   if (halved && device === 'cpu')
     throw new UsageError(`--weights ${weights} is for --device cuda: the CPU computes in f32, which auto takes there`)
   // Types leave `auto` no choice.
-  const wish = device !== 'auto' || weights === 'auto' ? device : halved ? 'cuda:0' : 'cpu'
+  const wish = device !== 'auto' || weights === 'auto' ? device : halved ? 'cuda' : 'cpu'
   const chosen = await chooseDevice({ device: wish, libraryFolder: onnxruntime, cuda })
   if (chosen.gpu === null) return { ...chosen, compute: 'f32' }
   const [capability] = chosen.gpu.computeCapability

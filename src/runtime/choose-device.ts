@@ -1,11 +1,11 @@
 import { type Device, hostDevice } from './c-api/index.ts'
 import { cudaDevice } from './cuda/device.ts'
-import { requireCuda } from './cuda/inspect.ts'
+import { firstCuda, requireCuda, type UsableGpu } from './cuda/require.ts'
 import type { CudaOptions } from './cuda/options.ts'
 import { DeviceUnavailableError, RuntimeLoadError } from './errors.ts'
 
-/** Where to compute: `auto` is the first GPU that CUDA can use, else the processor. */
-export type DeviceWish = 'auto' | 'cpu' | `cuda:${number}`
+/** Where to compute: `cuda` is the first GPU that computes; `auto` the same, else the processor. */
+export type DeviceWish = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
 
 export interface DeviceInit {
   readonly device: DeviceWish
@@ -36,13 +36,13 @@ export interface ChosenDevice {
 export async function chooseDevice(init: DeviceInit): Promise<ChosenDevice> {
   const { device: wish, libraryFolder } = init
   if (wish === 'cpu') return { device: hostDevice, reason: 'asked for', gpu: null }
-  const use = async (id: number, reason: string): Promise<ChosenDevice> => {
-    const gpu = await requireCuda(id, libraryFolder)
-    return { device: cudaDevice(id, init.cuda), reason: `${gpu.name}, ${reason}`, gpu }
+  const use = (gpu: UsableGpu, reason: string): ChosenDevice => {
+    return { device: cudaDevice(gpu.id, init.cuda), reason: `${gpu.name}, ${reason}`, gpu }
   }
-  if (wish !== 'auto') return use(Number(wish.slice('cuda:'.length)), 'asked for')
+  if (wish === 'cuda') return use(await firstCuda(libraryFolder), 'asked for')
+  if (wish !== 'auto') return use(await requireCuda(Number(wish.slice('cuda:'.length)), libraryFolder), 'asked for')
   try {
-    return await use(0, 'which CUDA can use')
+    return use(await firstCuda(libraryFolder), 'which CUDA can use')
   } catch (error) {
     if (!isAbsence(error, libraryFolder)) throw error
     const { problem } = error.details

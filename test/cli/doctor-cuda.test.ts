@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { describeCuda } from '../../src/cli/doctor-cuda.ts'
-import type { CudaReport } from '../../src/runtime/index.ts'
+import { type CudaReport, installCommand } from '../../src/runtime/index.ts'
 
 const found = (name: string) => ({ name, path: `/cuda/${name}` })
 const gib = 2 ** 30
@@ -13,7 +13,9 @@ const complete: CudaReport = {
   cudnn: { ...found('libcudnn.so.9'), version: '9.28.1' },
   cudaVersion: '13.0',
   driver: { version: '580.95.05', cudaVersion: '13.0' },
-  gpus: [{ id: 0, name: 'NVIDIA H100', computeCapability: [9, 0], totalBytes: 80 * gib, freeBytes: 70 * gib }],
+  gpus: [
+    { id: 0, name: 'NVIDIA H100', computeCapability: [9, 0], totalBytes: 80 * gib, freeBytes: 70 * gib, problem: null }
+  ],
   problem: null
 }
 const lines = (report: CudaReport): string[] =>
@@ -27,8 +29,8 @@ describe('doctor on CUDA', () => {
       'ok CUDA provider: /ort/libonnxruntime_providers_cuda.so, with CUDA 13.0',
       'ok libcuda.so.1: /cuda/libcuda.so.1',
       'ok libcudart.so.13: /cuda/libcudart.so.13',
-      'ok libcudnn.so.9: /cuda/libcudnn.so.9, cuDNN 9.28.1',
-      'ok CUDA: can be used: serve --device cuda, which auto takes'
+      'ok libcudnn.so.9: /cuda/libcudnn.so.9, cuDNN 9.28.1; spans do without',
+      'ok CUDA: can be used, a trial says: serve --device cuda:0, which auto takes'
     ])
   })
 
@@ -43,7 +45,7 @@ describe('doctor on CUDA', () => {
         'note libcudnn.so.9: not found; spans do without',
         "note : looked for in /ort, /ort/nvidia/cu13/lib, and by the system's loader",
         `note CUDA: cannot be used: ${problem}`,
-        "note : all but the driver is installed by: pip install --target ~/.andthen/cuda 'onnxruntime-gpu[cuda,cudnn]==1.30.0'"
+        `note : all but the driver is installed by: ${installCommand('1.30.0')}`
       ])
     )
   })
@@ -52,7 +54,16 @@ describe('doctor on CUDA', () => {
     const libraries = [{ name: 'libcuda.so.1', path: null, problem: 'not found' }, found('libcudart.so.13')]
     const driver = { version: null, cudaVersion: null }
     const told = lines({ ...complete, libraries, driver, gpus: [], problem: 'no NVIDIA driver is installed' })
-    expect(told).toContain('note NVIDIA driver: none')
+    expect(told).toContain('note NVIDIA driver: none: where there is a GPU, install it, 580 or later')
     expect(told.join('\n')).not.toContain('pip install')
+  })
+
+  it('names a GPU that computes nothing, and the first one that does', () => {
+    const [h100] = complete.gpus
+    const b200 = { ...h100!, name: 'NVIDIA B200', computeCapability: [10, 0], problem: 'no kernel image' } as const
+    const both = lines({ ...complete, gpus: [b200, { ...h100!, id: 1 }] })
+    expect(both).toContain('note cuda:0: NVIDIA B200, of compute capability 10.0, computes nothing: no kernel image')
+    expect(both).toContain('ok CUDA: can be used, a trial says: serve --device cuda:1, which auto takes')
+    expect(lines({ ...complete, gpus: [b200] })).toContain('note CUDA: cannot be used: no GPU here computes')
   })
 })

@@ -35,7 +35,8 @@ async function findLibrary(folder: string | undefined): Promise<string> {
   if (name === undefined) throw new RuntimeLoadError(`no name of ONNX Runtime's library is known for ${platform}`)
   const searched = folder ?? join(dirname(createRequire(import.meta.url).resolve(packageFile)), ...packageFolder)
   await readdir(searched).catch((cause: unknown) => {
-    throw new RuntimeLoadError(`the folder of ONNX Runtime's library cannot be read: ${searched}`, { cause })
+    const { code } = cause as NodeJS.ErrnoException
+    throw new RuntimeLoadError(`the folder of ONNX Runtime's library cannot be read: ${searched} (${code})`, { cause })
   })
   for (const place of subfolders.map(each => join(searched, each))) {
     const file = (await readdir(place).catch(() => [])).filter(entry => name.test(entry)).sort()[0]

@@ -5,6 +5,7 @@ import { toAndthenError } from '../../base/index.ts'
 import { openEnvironment } from '../c-api/environment.ts'
 import { importKoffi } from '../c-api/library.ts'
 import { DeviceUnavailableError } from '../errors.ts'
+import { tryDevice } from '../trial.ts'
 import { cudaDevice } from './device.ts'
 import { askDriver, type CudaDriver, driverVersion, type Gpu, versionText } from './driver.ts'
 import { neededLibraries } from './elf.ts'
@@ -25,14 +26,23 @@ export interface CudaReport {
   /** Of the CUDA runtime library, such as `13.0`. */
   readonly cudaVersion: string | null
   readonly driver: { readonly version: string | null; readonly cudaVersion: string | null }
-  /** `freeBytes` is null of those that were not asked. */
-  readonly gpus: readonly (Gpu & { readonly freeBytes: number | null })[]
+  readonly gpus: readonly AskedGpu[]
   /** The first thing that keeps CUDA from being used, for people; null where it can be. */
   readonly problem: string | null
 }
 
-const providerName = 'libonnxruntime_providers_cuda.so'
-const driverLibrary = 'libcuda.so.1'
+/** Both are null of a GPU that CUDA was not started on. */
+export interface AskedGpu extends Gpu {
+  /** Of its memory, before anything was computed on it. */
+  readonly freeBytes: number | null
+  /** Why it computes nothing; null also where it does. */
+  readonly problem: string | null
+}
+
+export const providerName = 'libonnxruntime_providers_cuda.so'
+/** By which ONNX Runtime and its providers reach each other; it must lie beside both. */
+const sharedName = 'libonnxruntime_providers_shared.so'
+export const driverLibrary = 'libcuda.so.1'
 const cudnnLibrary = 'libcudnn.so.9'
 const cudaNames = /^lib(cu|nv)/
 
@@ -40,8 +50,8 @@ const cudaNames = /^lib(cu|nv)/
  * Looks for everything that CUDA needs, from ONNX Runtime's folder to the devices. Loads what it finds; what is missing
  * is part of the report.
  *
- * @param asks whether a GPU is asked for its free memory, for which CUDA is started on it; `usable`: nothing is missing.
- * @default all are
+ * @param asks whether CUDA is started on a GPU: to ask for its free memory and, where it is `usable` since nothing is
+ * missing, to try it out. @default all are
  * @throws RuntimeLoadError where ONNX Runtime itself does not load
  */
 export async function inspectCuda(
@@ -55,7 +65,7 @@ export async function inspectCuda(
   const provider = await existing(join(folder, providerName))
   const needed = provider === null ? [] : ((await neededLibraries(provider)) ?? [])
   const names = [driverLibrary, ...needed.filter(name => cudaNames.test(name) && name !== driverLibrary)]
-  const libraries = await loadLibraries(koffi, names, folders)
+  const libraries = [...(await sharedPart(provider, folder)), ...(await loadLibraries(koffi, names, folders))]
   const [cudnn = { name: cudnnLibrary, path: null }] =
     provider === null ? [] : await loadLibraries(koffi, [cudnnLibrary], folders)
   let problem = firstProblem(provider, folder, libraries)
@@ -75,6 +85,12 @@ export async function inspectCuda(
   )
   const cudaVersion = runtimeVersion === null ? null : versionText(runtimeVersion)
   problem ??= tooOld(driver?.cudaVersion ?? null, cudaVersion) ?? tryProvider(api, driver?.gpus[0]?.id ?? 0)
+  const gpus: AskedGpu[] = []
+  for (const gpu of driver?.gpus ?? []) {
+    const asked = asks(gpu.id, problem === null)
+    const freeBytes = asked ? freeOf(driver, gpu.id) : null
+    gpus.push({ ...gpu, freeBytes, problem: asked && problem === null ? await tryGpu(gpu, libraryFolder) : null })
+  }
   return {
     runtime: { version: api.version, library: api.library },
     provider,
@@ -83,48 +99,9 @@ export async function inspectCuda(
     cudaVersion,
     folders,
     driver: { version: await driverVersion(), cudaVersion: driver?.cudaVersion ?? null },
-    gpus: (driver?.gpus ?? []).map(gpu => {
-      return { ...gpu, freeBytes: asks(gpu.id, problem === null) ? freeOf(driver, gpu.id) : null }
-    }),
+    gpus,
     problem
   }
-}
-
-/**
- * The device, if CUDA can be used on it.
- *
- * @throws DeviceUnavailableError saying what is missing and what to do, RuntimeLoadError
- */
-export async function requireCuda(id: number, libraryFolder?: string): Promise<Gpu & { readonly freeBytes: number }> {
-  const report = await inspectCuda(libraryFolder, (each, usable) => usable && each === id)
-  const details = { device: `cuda:${id}`, problem: report.problem, missing: missingFrom(report) }
-  if (report.problem !== null) {
-    throw new DeviceUnavailableError(`cuda:${id} cannot be used: ${report.problem}; ${whatToDo(report)}`, { details })
-  }
-  const gpu = report.gpus.find(each => each.id === id)
-  if (gpu !== undefined) return { ...gpu, freeBytes: gpu.freeBytes ?? 0 }
-  const there = report.gpus.map(each => `cuda:${each.id}`).join(', ')
-  throw new DeviceUnavailableError(`there is no cuda:${id}: this machine has ${there}`, { details })
-}
-
-/** Files that the provider lacks. */
-export function missingFrom({ provider, libraries }: CudaReport): string[] {
-  const missing = libraries.filter(({ path }) => path === null).map(({ name }) => name)
-  return provider === null ? [providerName, ...missing] : missing
-}
-
-/** The one command that installs everything but the driver, and the flag that uses it. */
-export function installCommand(version: string): string {
-  return `pip install --target ~/.andthen/cuda 'onnxruntime-gpu[cuda,cudnn]==${version}'`
-}
-
-function whatToDo(report: CudaReport): string {
-  const missing = missingFrom(report)
-  const driver = missing.includes(driverLibrary) ? ["install NVIDIA's driver"] : []
-  const rest = missing.some(name => name !== driverLibrary)
-    ? [`run ${installCommand(report.runtime.version)} and give --onnxruntime ~/.andthen/cuda`]
-    : []
-  return [...driver, ...rest, 'see andthen doctor'].join('; ')
 }
 
 function firstProblem(provider: string | null, folder: string, libraries: readonly CudaLibrary[]): string | null {
@@ -135,6 +112,12 @@ function firstProblem(provider: string | null, folder: string, libraries: readon
   const missing = libraries.filter(({ path }) => path === null)
   if (missing.length === 0) return null
   return `the CUDA provider lacks ${missing.map(({ name, problem }) => `${name} (${problem})`).join(', ')}`
+}
+
+async function sharedPart(provider: string | null, folder: string): Promise<CudaLibrary[]> {
+  if (provider === null) return []
+  const path = await existing(join(folder, sharedName))
+  return [path === null ? { name: sharedName, path, problem: 'not found' } : { name: sharedName, path }]
 }
 
 /** Null where CUDA does not start on the GPU, as where others have taken all of it: no reason to tell nothing at all. */
@@ -163,6 +146,16 @@ function tryProvider(api: Parameters<ReturnType<typeof cudaDevice>['configure']>
     return toAndthenError(error).message
   } finally {
     api.release('ReleaseSessionOptions', options)
+  }
+}
+
+/** Why a GPU computes nothing, or null where it does. */
+async function tryGpu({ id }: Gpu, libraryFolder: string | undefined): Promise<string | null> {
+  try {
+    await tryDevice(cudaDevice(id), libraryFolder)
+    return null
+  } catch (error) {
+    return toAndthenError(error).message
   }
 }
 

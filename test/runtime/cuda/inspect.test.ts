@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkVersion } from '../../../src/runtime/c-api/library.ts'
-import { inspectCuda, installCommand, missingFrom, tooOld } from '../../../src/runtime/cuda/inspect.ts'
+import { inspectCuda, tooOld } from '../../../src/runtime/cuda/inspect.ts'
 import { providerOptions } from '../../../src/runtime/cuda/options.ts'
+import { installCommand, missingFrom, problemOf } from '../../../src/runtime/cuda/require.ts'
 import { chooseDevice, hostDevice } from '../../../src/runtime/index.ts'
 
 const report = await inspectCuda()
@@ -80,8 +82,25 @@ test.each([
   expect(tooOld(driver, runtime) !== null).toBe(expected)
 })
 
-test('what is missing but the driver, one command installs', () => {
-  expect(installCommand('1.30.0')).toBe("pip install --target ~/.andthen/cuda 'onnxruntime-gpu[cuda,cudnn]==1.30.0'")
+test('what is missing but the driver, one command installs: the release that graphs are tried with, whichever Python runs it', () => {
+  const command = installCommand('1.30.0')
+  expect(command).toContain(" 'onnxruntime-gpu==1.30.0' ")
+  expect(command).toContain('--python-version 3.12 --target ~/.andthen/cuda ')
+  for (const needed of ['cublas', 'cuda-runtime', 'curand']) expect(command).toContain(` 'nvidia-${needed}~=1`)
+})
+
+test('operators find that command in the documentation', async () => {
+  const operations = await readFile(join(import.meta.dirname, '../../../docs/OPERATIONS.md'), 'utf8')
+  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }
+  expect(operations.replace(/ \\\n +/g, ' ')).toContain(installCommand(version))
+})
+
+test('a GPU that computes nothing is told by its name, with its compute capability', () => {
+  const gpu = { id: 0, name: 'NVIDIA B200', computeCapability: [10, 0], totalBytes: 1, freeBytes: 1 } as const
+  expect(problemOf({ ...gpu, problem: null })).toBeNull()
+  expect(problemOf({ ...gpu, problem: 'no kernel image is available' })).toBe(
+    'NVIDIA B200, of compute capability 10.0, computes nothing: no kernel image is available'
+  )
 })
 
 describe('options of the provider', () => {
