@@ -17,10 +17,10 @@ const arenas = ['exact', 'doubling'] as const satisfies readonly CudaArena[]
 /** How spans are computed, for those commands that take a device. */
 export const runtimeFlags = {
   onnxruntime: onnxruntimeFlag,
-  cudaMemory: value('SIZE', "most that CUDA's arena takes of a GPU's memory", parseSize, 'no limit'),
+  cudaMemory: value('SIZE', "most that weights, KV cache and runs take of a GPU's memory", parseSize, 'no limit'),
   cudaArena: value(
     'HOW',
-    'how that arena grows: exact, by what is asked for, or doubling',
+    'how what CUDA has of it grows: exact, by what is asked for, or doubling',
     choice('arena', arenas),
     'exact'
   ),

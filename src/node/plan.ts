@@ -8,6 +8,10 @@ import { type SpanPlace, spanPlace } from './span-place.ts'
 const BASE_BYTES = 256 * 1024 * 1024
 /** An allowance, not measured: CUDA itself, the libraries' workspaces and the activations of a prefill. */
 const GPU_BASE_BYTES = 1024 * 1024 * 1024
+/** Of it, an allowance for what runs take of the provider's arena. */
+const GPU_RUN_BYTES = 256 * 1024 * 1024
+/** The first with flash attention (Ampere); before it, ONNX Runtime copies keys and values for every head that reads them. */
+const FLASH_CAPABILITY = 8
 const DEFAULT_MAX_LENGTH = 4096
 const DEFAULT_MAX_SESSIONS = 8
 
@@ -35,7 +39,7 @@ export interface ServePlan {
     readonly parking: number
     readonly base: number
     readonly needed: number
-    /** Most that the KV cache may take: the bound of the GPU's arena. Null without one. */
+    /** Most that weights, KV cache and runs may take of a GPU: the bound of its arena. Null without one. */
     readonly arena: number | null
     /** `memory`, or what is free. */
     readonly available: number
@@ -71,7 +75,9 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
   const parking = options.parkMemory ?? 0
   const { device, reason, gpu, compute } = place
   const available = options.memory ?? gpu?.freeBytes ?? process.availableMemory()
-  const base = gpu === null ? BASE_BYTES : GPU_BASE_BYTES
+  const attention =
+    gpu !== null && gpu.computeCapability[0] < FLASH_CAPABILITY ? copiedHeads(spec, slots, maxLength) : 0
+  const base = gpu === null ? BASE_BYTES : GPU_BASE_BYTES + attention
   const bytesOf = (to: number): { weights: number; kv: number; needed: number } => {
     const span = { from: range.from, to }
     const weights = spanBytes(model, span, compute)
@@ -80,8 +86,8 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
   }
   const arena = gpu === null ? null : (options.cuda?.memoryLimit ?? null)
   const fitsTo = (to: number): boolean => {
-    const { kv, needed } = bytesOf(to)
-    return needed <= available && (arena === null || kv <= arena)
+    const { weights, kv, needed } = bytesOf(to)
+    return needed <= available && (arena === null || weights + kv + attention + GPU_RUN_BYTES <= arena)
   }
   let fit = range.to
   while (fit > range.from && !fitsTo(fit)) fit--
@@ -102,15 +108,21 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
   }
 }
 
+/** Of one layer at a time: GroupQueryAttention's k_buffer and v_buffer, in 16 bits (group_query_attention.cc). */
+function copiedHeads({ attention }: Model['spec'], slots: number, maxLength: number): number {
+  const { heads, kvHeads, headDim } = attention
+  return heads === kvHeads ? 0 : 2 * 2 * slots * heads * (maxLength + 1) * headDim
+}
+
 /** @throws MemoryError where the plan does not fit */
 export function demandFit(plan: ServePlan): void {
   if (plan.fits) return
-  const { kv, needed, available, arena } = plan.memoryBytes
+  const { weights, kv, needed, base, available, arena } = plan.memoryBytes
   const memory = plan.device === 'cpu' ? 'memory' : `${plan.device}'s memory`
   const lacks =
     needed > available || arena === null
       ? `${mebibytes(needed)} of ${memory}, of which ${mebibytes(available)} may be used`
-      : `${mebibytes(kv)} of KV cache, for which --cuda-memory gives ${mebibytes(arena)}`
+      : `${mebibytes(weights + kv + base - GPU_BASE_BYTES + GPU_RUN_BYTES)} of weights, KV cache and runs, for which --cuda-memory gives ${mebibytes(arena)}`
   const [from, to] = plan.blocks
   const instead =
     plan.largestFit === null

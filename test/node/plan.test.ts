@@ -43,12 +43,23 @@ it('a GPU computes in its own memory, what is free of it, and parks sessions in 
   expect(2 * kv).toBe(here.memoryBytes.kv)
 })
 
-it("the KV cache fits into what is given to the GPU's arena, or the refusal says so", async () => {
+it('weights, KV cache and runs fit into what is given to the GPU, or the refusal says so', async () => {
   const opened = await openModel(model)
-  const { kv } = planFor(opened, { model }, onGpu).memoryBytes
+  const { weights, kv } = planFor(opened, { model }, onGpu).memoryBytes
+  const runs = 256 * MiB
   const within = (memoryLimit: number) => planFor(opened, { model, cuda: { memoryLimit } }, onGpu)
-  expect(within(kv)).toMatchObject({ fits: true, memoryBytes: { arena: kv } })
-  const half = within(kv / 2)
+  expect(within(weights + kv + runs)).toMatchObject({ fits: true, memoryBytes: { arena: weights + kv + runs } })
+  const half = within((weights + kv) / 2 + runs)
   expect(half).toMatchObject({ fits: false, largestFit: [0, 6] })
-  expect(() => demandFit(half)).toThrow(/need 13 MiB of KV cache, for which --cuda-memory gives 7 MiB; blocks 0-6 do$/)
+  expect(() => demandFit(half)).toThrow(
+    /need 273 MiB of weights, KV cache and runs, for which --cuda-memory gives 265 MiB; blocks 0-6 do$/
+  )
+})
+
+it('before flash attention a GPU has room for the keys and values that ONNX Runtime copies for each head', async () => {
+  const opened = await openModel(model)
+  const turing = { ...gpu, computeCapability: [7, 5] } as const
+  const base = (place: typeof gpu | typeof turing) =>
+    planFor(opened, { model, slots: 2, maxSessions: 2 }, { ...onGpu, gpu: place }).memoryBytes.base
+  expect(base(turing) - base(gpu)).toBe(2 * 2 * 2 * 4 * 513 * 32)
 })
