@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { arch, platform } from 'node:process'
 import type { default as Koffi } from 'koffi'
 import { RuntimeLoadError } from '../errors.ts'
+import { withoutTelemetry } from '../telemetry.ts'
 import { Api } from './api.ts'
 import { apiVersion, bindFunctions, type Pointer } from './functions.ts'
 
@@ -79,6 +80,7 @@ export async function importKoffi(): Promise<typeof Koffi> {
 export async function loadLibrary(folder?: string): Promise<Api> {
   const koffi = await importKoffi()
   const path = await findLibrary(folder)
+  withoutTelemetry()
   try {
     const library = koffi.load(path)
     loadedForGood.push(library)

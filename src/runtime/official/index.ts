@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Binding } from '../binding.ts'
 import { RuntimeLoadError } from '../errors.ts'
+import { withoutTelemetry } from '../telemetry.ts'
 import { OfficialGraph } from './graph.ts'
 
 /**
@@ -11,6 +12,7 @@ import { OfficialGraph } from './graph.ts'
  */
 export async function openOfficial(): Promise<Binding> {
   const require = createRequire(import.meta.url)
+  withoutTelemetry()
   try {
     const library = require.resolve('onnxruntime-node')
     const { version } = require('onnxruntime-node/package.json') as { version: string }
