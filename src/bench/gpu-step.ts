@@ -1,4 +1,4 @@
-import { silentLogger } from '../base/index.ts'
+import { CancelledError, silentLogger } from '../base/index.ts'
 import type { SpanGraph } from '../model/index.ts'
 import { type Device, loadBareDecode, loadSpan, type SpanRun } from '../runtime/index.ts'
 import { interleave } from './order.ts'
@@ -30,6 +30,7 @@ export interface GpuSamplingInit {
   readonly rounds: number
   readonly threads: number
   readonly seed: number
+  readonly signal: AbortSignal | undefined
 }
 
 /** Runs of a variant that do not count. */
@@ -42,13 +43,14 @@ export async function sampleSpan(graph: SpanGraph, init: GpuSamplingInit): Promi
   const all: GpuSamples[] = []
   const runs = await sampleRuns(graph, init)
   for (const [variant, runMs] of runs) {
+    if (init.signal?.aborted === true) throw new CancelledError('the benchmark')
     all.push({ variant, runMs, queuedMs: variant.kind === 'decode' ? await timeQueued(graph, variant, init) : null })
   }
   return all
 }
 
 async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<GpuVariant, number[]>> {
-  const { device, libraryFolder, batches, prefillTokens, rounds, threads } = init
+  const { device, libraryFolder, batches, prefillTokens, rounds, threads, signal } = init
   const pasts = [...init.pasts].sort((a, b) => a - b)
   const slots = Math.max(...batches)
   const runner = await loadSpan(graph, {
@@ -58,8 +60,10 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
     maxLength: Math.max(...pasts) + prefillTokens,
     chunkTokens: prefillTokens,
     threads,
-    logger: silentLogger
+    logger: silentLogger,
+    ...(signal === undefined ? {} : { signal })
   })
+  const options = signal === undefined ? {} : { signal }
   const runOf = (slot: number, tokens: number): SpanRun => {
     const values = tokens * graph.hiddenSize
     const input = new Float32Array(values).fill(0.5)
@@ -71,7 +75,7 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
     for (const past of pasts) {
       for (let slot = 0; slot < slots; slot++) {
         while (runner.length(slot) < past) {
-          await runner.prefill(runOf(slot, Math.min(prefillTokens, past - runner.length(slot))))
+          await runner.prefill(runOf(slot, Math.min(prefillTokens, past - runner.length(slot))), options)
         }
       }
       const variants: GpuVariant[] = [
@@ -82,8 +86,8 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
         const slotRuns = Array.from({ length: variant.batch }, (_, slot) => runOf(slot, variant.tokens))
         const [first] = slotRuns
         const start = performance.now()
-        if (variant.kind === 'decode') await runner.decode(slotRuns)
-        else if (first !== undefined) await runner.prefill(first)
+        if (variant.kind === 'decode') await runner.decode(slotRuns, options)
+        else if (first !== undefined) await runner.prefill(first, options)
         const ms = performance.now() - start
         for (const { slot } of slotRuns) runner.rewind(slot, past)
         if (run >= warmups) samples.set(variant, [...(samples.get(variant) ?? []), ms])

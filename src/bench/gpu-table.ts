@@ -21,7 +21,7 @@ const columns: readonly Column[] = [
 
 /** The device's figures for people, in the form of the other benchmarks' tables. */
 export function formatGpu(result: GpuBenchResult): string {
-  const { device, weights, workload, copy, machine, versions, criteria } = result
+  const { device, weights, workload, copy, machine, versions, criteria, leftOut } = result
   const { hiddenSize, heads, kvHeads, mlpSize } = workload.shape
   const rows = result.results.map(one => columns.map(([, value]) => value(one)))
   return [
@@ -29,10 +29,17 @@ export function formatGpu(result: GpuBenchResult): string {
     '',
     ...criteria.map(formatCriterion),
     ...(criteria.length > 0 ? [''] : []),
+    ...leftOut.map(({ blocks, bytes, freeBytes }) => {
+      return `left out: ${blocks} blocks, which take ${gib(bytes)} of the device's memory, of which ${gib(freeBytes)} are free`
+    }),
     `device: ${device.name}, ${device.reason}; copies of ${copy.bytes / 2 ** 20} MiB: ${(copy.bytesPerSecond / 1e9).toFixed(1)} GB/s read and written`,
     `span: hidden ${hiddenSize}, ${heads} heads, ${kvHeads} of keys and values, feed-forward ${mlpSize}; weights ${weights}`,
     machineLine(machine, versions)
   ].join('\n')
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`
 }
 
 function percent(share: number): string {

@@ -11,6 +11,8 @@ import {
 } from '../model/index.ts'
 import { type ChosenDevice, chooseDevice, type CudaOptions, type DeviceWish, timeCopies } from '../runtime/index.ts'
 import { atLeast, atMost, type Criterion } from './criteria.ts'
+import { MeasurementError } from './errors.ts'
+import { blockBytes, demandDisk, type LeftOut, partByRoom } from './gpu-room.ts'
 import { type GpuSamples, type GpuSamplingInit, type GpuVariant, sampleSpan } from './gpu-step.ts'
 import { describeMachine, type Machine, type Versions, versions } from './machine.ts'
 import { bootstrapInterval, mean, type Summary, summarize } from './statistics.ts'
@@ -38,6 +40,8 @@ export interface GpuBenchInit {
   /** @default 1 */
   readonly seed?: number
   readonly onProgress?: (what: string) => void
+  /** Ends it early: what was written is removed, and what was loaded freed. */
+  readonly signal?: AbortSignal
 }
 
 export interface GpuResult extends GpuVariant {
@@ -64,6 +68,8 @@ export interface GpuBenchResult {
   /** Read and written, each copy. */
   readonly copy: { readonly bytes: number; readonly ms: Summary; readonly bytesPerSecond: number }
   readonly results: readonly GpuResult[]
+  /** Spans that the device has no room for. */
+  readonly leftOut: readonly LeftOut[]
   readonly criteria: readonly Criterion[]
 }
 
@@ -92,19 +98,22 @@ const small: GpuWorkload = {
 /**
  * Decode and prefill of spans on a device, against the bandwidth of its memory.
  *
- * @throws DeviceUnavailableError where the device cannot be used, RuntimeLoadError
+ * @throws DeviceUnavailableError where the device cannot be used, RuntimeLoadError, MeasurementError where there is not
+ * enough room for even one of the spans, CancelledError when `signal` aborts
  */
 export async function benchGpu(init: GpuBenchInit = {}): Promise<GpuBenchResult> {
-  const { libraryFolder, seed = 1, rounds = 30, onProgress } = init
+  const { libraryFolder, seed = 1, rounds = 30, onProgress, signal } = init
   const chosen = await chooseDevice({ device: init.device ?? 'cuda:0', libraryFolder, cuda: init.cuda })
   const { device } = chosen
-  const workload = init.workload ?? (chosen.gpu === null ? small : llama8B)
+  const wanted = init.workload ?? (chosen.gpu === null ? small : llama8B)
   const weights = computeOf(chosen)
+  const { workload, leftOut } = withinMemory(wanted, weights, chosen)
+  await demandDisk(tmpdir(), Math.max(...workload.blocks) * blockBytes(workload.shape, bytesOf[weights]))
   const startedAt = new Date().toISOString()
   onProgress?.('copies within the device')
   const copyMs = await timeCopies({ device, libraryFolder }, { bytes: workload.copyBytes, rounds: copyRounds })
   const copied = (2000 * workload.copyBytes) / (mean(copyMs) ?? Number.NaN)
-  const sampling = { ...workload, device, libraryFolder, rounds, seed, threads: 1 }
+  const sampling = { ...workload, device, libraryFolder, rounds, seed, threads: 1, signal }
   const sampled = await sampleAll(workload, weights, sampling, onProgress)
   const results = sampled.map(({ samples, blocks, bytes }) => resultOf(samples, { blocks, bytes, copied }))
   return {
@@ -116,9 +125,24 @@ export async function benchGpu(init: GpuBenchInit = {}): Promise<GpuBenchResult>
     workload,
     copy: { bytes: workload.copyBytes, ms: summarize(copyMs), bytesPerSecond: copied },
     results,
+    leftOut,
     // Promised of GPUs: a small span on a processor shows that the benchmark runs.
     criteria: chosen.gpu === null ? [] : criteriaOf(sampled, copied, seed)
   }
+}
+
+const bytesOf: Readonly<Record<ComputeType, number>> = { f32: 4, f16: 2, bf16: 2 }
+
+/** The workload without the spans that the device has no room for. @throws MeasurementError where none is left */
+function withinMemory(workload: GpuWorkload, compute: ComputeType, { gpu }: ChosenDevice) {
+  if (gpu === null) return { workload, leftOut: [] }
+  const { shape, batches, pasts, prefillTokens } = workload
+  const cachedTokens = Math.max(...batches) * (Math.max(...pasts) + prefillTokens + 1)
+  const of = { shape, elementBytes: bytesOf[compute], cachedTokens, freeBytes: gpu.freeBytes }
+  const { blocks, leftOut } = partByRoom(workload.blocks, of)
+  if (blocks.length > 0) return { workload: { ...workload, blocks }, leftOut }
+  const least = Math.min(...leftOut.map(({ bytes }) => bytes))
+  throw new MeasurementError(`${gpu.name} has ${gpu.freeBytes} bytes free, and the smallest span takes ${least}`)
 }
 
 interface Sampled {
@@ -139,7 +163,8 @@ async function sampleAll(
     onProgress?.('writing a model of random weights')
     const most = Math.max(...counts)
     const dtype = compute === 'f32' ? 'F32' : compute === 'f16' ? 'F16' : 'BF16'
-    await writeRandomModel(folder, { ...shape, blocks: most, maxLength, vocabSize: 32, tiedHead: true, dtype })
+    const init = { ...shape, blocks: most, maxLength, vocabSize: 32, tiedHead: true, dtype } as const
+    await writeRandomModel(folder, init, sampling.signal)
     const model = await openModel(folder)
     const all: Sampled[] = []
     for (const blocks of counts) {

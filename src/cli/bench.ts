@@ -112,7 +112,7 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
     }
     case 'gpu': {
       const { seed } = init
-      const result = await bench.benchGpu({ ...gpu, seed, onProgress, ...present({ rounds }) })
+      const result = await bench.benchGpu({ ...gpu, seed, signal, onProgress, ...present({ rounds }) })
       show({ schema: bench.schema, command: name, seed, ...result }, bench.formatGpu(result))
       return exitStatus.done
     }

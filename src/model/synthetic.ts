@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CancelledError } from '../base/index.ts'
 import { architectureOf, specOf } from './architectures/index.ts'
 import type { TensorNeed } from './needs.ts'
 import { encodeFloats } from './safetensors/encode.ts'
@@ -31,8 +32,10 @@ export interface RandomModelInit {
 /**
  * Writes a model's folder with random weights, equal for equal arguments, for benchmarks and tests. No two tensors are
  * equal: ONNX Runtime keeps one copy of those that are, which would make a span look smaller and faster than it is.
+ *
+ * @throws CancelledError when `signal` aborts, between two tensors
  */
-export async function writeRandomModel(folder: string, init: RandomModelInit): Promise<void> {
+export async function writeRandomModel(folder: string, init: RandomModelInit, signal?: AbortSignal): Promise<void> {
   const dtype = init.dtype ?? 'F32'
   const config = {
     architectures: ['LlamaForCausalLM'],
@@ -63,7 +66,10 @@ export async function writeRandomModel(folder: string, init: RandomModelInit): P
       name,
       shape,
       dtype,
-      bytes: () => encodeFloats(randomWeights(shape, seed * 1_000_003 + i), dtype)
+      bytes: () => {
+        if (signal?.aborted === true) throw new CancelledError('writing the model')
+        return encodeFloats(randomWeights(shape, seed * 1_000_003 + i), dtype)
+      }
     }))
   )
 }
