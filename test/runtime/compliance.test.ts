@@ -22,10 +22,10 @@ function runOf(slot: number, whole: Float32Array, from: number, to: number): Spa
 
 tellSkippedGpu()
 
-describe.each(targets)('a span through $name', ({ compute, device, binding, libraryFolder }) => {
+describe.each(targets)('a span through $name', ({ compute, device, binding, libraryFolder, heads = tiny }) => {
   let runner: SpanRunner
-  const graph = () => tinySpan(compute)
-  const perToken = tiny.blocks * 2 * tiny.kvHeads * tiny.headDim * cacheBytes[compute]
+  const graph = () => tinySpan(compute, heads)
+  const perToken = tiny.blocks * 2 * heads.kvHeads * heads.headDim * cacheBytes[compute]
   const init: SpanInit = {
     binding,
     device,
@@ -39,7 +39,7 @@ describe.each(targets)('a span through $name', ({ compute, device, binding, libr
 
   function expectTail(run: SpanRun, whole: Float32Array): void {
     const end = run.position * tiny.hidden + run.input.length
-    const expected = naiveSpan(whole.slice(0, end)).slice(run.position * tiny.hidden)
+    const expected = naiveSpan(whole.slice(0, end), heads).slice(run.position * tiny.hidden)
     expect(run.output.length).toBe(expected.length)
     const difference = run.output.reduce((worst, value, i) => Math.max(worst, Math.abs(value - expected[i]!)), 0)
     expect(difference, 'largest difference from the naive span').toBeLessThanOrEqual(tolerance(compute, expected))

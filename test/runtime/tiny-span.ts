@@ -2,11 +2,27 @@ import type { ComputeType, SpanGraph } from '../../src/model/index.ts'
 import { cacheBytes } from '../../src/runtime/binding.ts'
 import { GraphBuilder } from '../../src/model/onnx/builder.ts'
 
+/** The heads of a span. */
+export interface Heads {
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+}
+
 /** A span of two blocks, attention only: small enough that the naive computation below is obviously right. */
 export const tiny = { blocks: 2, hidden: 32, heads: 4, kvHeads: 2, headDim: 16, maxLength: 12 }
 
-const { blocks, hidden, heads, kvHeads, headDim } = tiny
-const projected = (heads + 2 * kvHeads) * headDim
+/**
+ * Four heads that read from one, of size 64, are what ONNX Runtime's XQA takes on CUDA, as most models' are; those of `tiny`
+ * it leaves to flash attention (group_query_attention.cc, is_non_quantized_supported).
+ */
+export const wide: Heads = { heads: 8, kvHeads: 2, headDim: 64 }
+
+const { blocks, hidden } = tiny
+
+function projectedOf({ heads, kvHeads, headDim }: Heads): number {
+  return (heads + 2 * kvHeads) * headDim
+}
 
 /** Deterministic values in [-1, 1). */
 export function values(count: number, seed: number): Float32Array {
@@ -17,24 +33,34 @@ export function values(count: number, seed: number): Float32Array {
   })
 }
 
-const weights = Array.from({ length: blocks }, (_, block) => ({
-  qkv: values(hidden * projected, 10 + block).map(value => value / 4),
-  out: values(heads * headDim * hidden, 20 + block).map(value => value / 4)
-}))
+const known = new Map<Heads, readonly { readonly qkv: Float32Array; readonly out: Float32Array }[]>()
+
+function weightsOf(shape: Heads) {
+  const same = known.get(shape)
+  if (same !== undefined) return same
+  const [inner, projected] = [shape.heads * shape.headDim, projectedOf(shape)]
+  const made = Array.from({ length: blocks }, (_, block) => ({
+    qkv: values(hidden * projected, 10 + block).map(value => value / 4),
+    // The deviation of what is summed grows with the root of the terms.
+    out: values(inner * hidden, 20 + block).map(value => value / 4 / Math.sqrt(inner / 64))
+  }))
+  known.set(shape, made)
+  return made
+}
 
 /** One position beyond `maxLength`, for null rows of full slots. */
-function rotary(f: (angle: number) => number): Float32Array {
+function rotary(headDim: number, f: (angle: number) => number): Float32Array {
   const half = headDim / 2
   return Float32Array.from({ length: (tiny.maxLength + 1) * half }, (_, i) =>
     f(Math.floor(i / half) / 10000 ** ((2 * (i % half)) / headDim))
   )
 }
-const cos = rotary(Math.cos)
-const sin = rotary(Math.sin)
 
 const onnxTypes = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
 
-export function tinySpan(compute: ComputeType = 'f32'): SpanGraph {
+export function tinySpan(compute: ComputeType = 'f32', shape: Heads = tiny): SpanGraph {
+  const { heads, kvHeads, headDim } = shape
+  const projected = projectedOf(shape)
   const graph = new GraphBuilder('tiny')
   const type = onnxTypes[compute]
   const cast = (value: string): string => (compute === 'f32' ? value : graph.cast(value, type, `${value}.cast`))
@@ -44,10 +70,10 @@ export function tinySpan(compute: ComputeType = 'f32'): SpanGraph {
   const shared = [
     graph.input('seqlens_k', 'int32', ['batch']),
     graph.input('total_sequence_length', 'int32', []),
-    constant('cos', [tiny.maxLength + 1, headDim / 2], cos),
-    constant('sin', [tiny.maxLength + 1, headDim / 2], sin)
+    constant('cos', [tiny.maxLength + 1, headDim / 2], rotary(headDim, Math.cos)),
+    constant('sin', [tiny.maxLength + 1, headDim / 2], rotary(headDim, Math.sin))
   ]
-  const kv = weights.map(({ qkv, out }, block) => {
+  const kv = weightsOf(shape).map(({ qkv, out }, block) => {
     const layer = {
       pastKey: `past_key_${block}`,
       pastValue: `past_value_${block}`,
@@ -97,10 +123,11 @@ export function tinySpan(compute: ComputeType = 'f32'): SpanGraph {
 }
 
 /** The same span over whole sequences, in plain loops. `input` and the result are [tokens, hidden]. */
-export function naiveSpan(input: Float32Array): Float32Array {
-  return weights.reduce((stream, { qkv, out }) => {
-    const packed = product(stream, qkv, hidden, projected)
-    const attended = product(attend(packed, stream.length / hidden), out, heads * headDim, hidden)
+export function naiveSpan(input: Float32Array, shape: Heads = tiny): Float32Array {
+  const attention = new NaiveAttention(shape)
+  return weightsOf(shape).reduce((stream, { qkv, out }) => {
+    const packed = product(stream, qkv, hidden, projectedOf(shape))
+    const attended = product(attention.over(packed, stream.length / hidden), out, shape.heads * shape.headDim, hidden)
     return stream.map((value, i) => value + (attended[i] ?? NaN))
   }, input)
 }
@@ -114,35 +141,49 @@ function product(a: Float32Array, b: Float32Array, inner: number, columns: numbe
   })
 }
 
-function attend(packed: Float32Array, tokens: number): Float32Array {
-  const vector = (token: number, head: number): Float32Array =>
-    packed.subarray(token * projected + head * headDim).slice(0, headDim)
-  const result = new Float32Array(tokens * heads * headDim)
-  for (let token = 0; token < tokens; token++) {
-    for (let head = 0; head < heads; head++) {
-      const group = Math.floor((head * kvHeads) / heads)
-      const query = rotate(vector(token, head), token)
-      const scores = Array.from({ length: token + 1 }, (_, past) => {
-        const key = rotate(vector(past, heads + group), past)
-        return Math.exp(query.reduce((sum, value, i) => sum + value * key[i]!, 0) / Math.sqrt(headDim))
-      })
-      const total = scores.reduce((sum, score) => sum + score, 0)
-      scores.forEach((score, past) => {
-        const value = vector(past, heads + kvHeads + group)
-        for (let i = 0; i < headDim; i++) result[(token * heads + head) * headDim + i]! += (score / total) * value[i]!
-      })
-    }
-  }
-  return result
-}
+class NaiveAttention {
+  readonly #shape: Heads
+  readonly #cos: Float32Array
+  readonly #sin: Float32Array
 
-function rotate(vector: Float32Array, position: number): Float32Array {
-  const half = headDim / 2
-  return vector.map((value, i) => {
-    const angle = position * half + (i % half)
-    const other = i < half ? -vector[i + half]! : vector[i - half]!
-    return value * cos[angle]! + other * sin[angle]!
-  })
+  constructor(shape: Heads) {
+    this.#shape = shape
+    this.#cos = rotary(shape.headDim, Math.cos)
+    this.#sin = rotary(shape.headDim, Math.sin)
+  }
+
+  /** Of packed projections, [tokens, heads + 2 kvHeads, headDim]: [tokens, heads, headDim]. */
+  over(packed: Float32Array, tokens: number): Float32Array {
+    const { heads, kvHeads, headDim } = this.#shape
+    const vector = (token: number, head: number): Float32Array =>
+      packed.subarray(token * projectedOf(this.#shape) + head * headDim).slice(0, headDim)
+    const result = new Float32Array(tokens * heads * headDim)
+    for (let token = 0; token < tokens; token++) {
+      for (let head = 0; head < heads; head++) {
+        const group = Math.floor((head * kvHeads) / heads)
+        const query = this.#rotate(vector(token, head), token)
+        const scores = Array.from({ length: token + 1 }, (_, past) => {
+          const key = this.#rotate(vector(past, heads + group), past)
+          return Math.exp(query.reduce((sum, value, i) => sum + value * key[i]!, 0) / Math.sqrt(headDim))
+        })
+        const total = scores.reduce((sum, score) => sum + score, 0)
+        scores.forEach((score, past) => {
+          const value = vector(past, heads + kvHeads + group)
+          for (let i = 0; i < headDim; i++) result[(token * heads + head) * headDim + i]! += (score / total) * value[i]!
+        })
+      }
+    }
+    return result
+  }
+
+  #rotate(vector: Float32Array, position: number): Float32Array {
+    const half = this.#shape.headDim / 2
+    return vector.map((value, i) => {
+      const angle = position * half + (i % half)
+      const other = i < half ? -vector[i + half]! : vector[i - half]!
+      return value * this.#cos[angle]! + other * this.#sin[angle]!
+    })
+  }
 }
 
 /**
