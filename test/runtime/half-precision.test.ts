@@ -2,13 +2,23 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/base/index.ts'
-import { buildEmbedGraph, buildHeadGraph, buildSpanGraph, type ComputeType, openModel } from '../../src/model/index.ts'
+import {
+  buildEmbedGraph,
+  buildHeadGraph,
+  buildSpanGraph,
+  type ComputeType,
+  openModel,
+  storedDtype
+} from '../../src/model/index.ts'
 import { hostAsDevice } from '../../src/runtime/c-api/index.ts'
 import { type EndsRunner, hostDevice, loadEnds, loadSpan, type SpanRunner } from '../../src/runtime/index.ts'
-import { buildRoundedSpan } from './rounded-span.ts'
+import { buildRoundedSpan, buildSpanOfRoundedWeights } from './rounded-span.ts'
 import { halfPrecisionTargets, type Target, tellSkippedGpu } from './targets.ts'
 
-/** Largest difference of a logit of a trained model from float32's, the tokens being given: promised. */
+/**
+ * Largest difference of a logit of a trained model from float32's, the tokens being given: promised. And of every model
+ * that the token is the same, where float32's two highest logits differ by more than twice that.
+ */
 const promised: Readonly<Record<ComputeType, number>> = { f32: 0, f16: 0.02, bf16: 0.15 }
 
 /**
@@ -17,6 +27,10 @@ const promised: Readonly<Record<ComputeType, number>> = { f32: 0, f16: 0.02, bf1
  * difference that rounding after every operation makes in it, 0.032 to 0.077 in float16 and 0.22 to 0.59 in bfloat16.
  * Kernels round elsewhere too, as within attention, and not everywhere, as where operators are fused, which makes other
  * differences of that size (ONNX Runtime's in float16 on the processor: 0.33 to 0.96 of it): twice as much is allowed.
+ *
+ * The trained model's 0.02 and 0.15 are out of reach for them, whatever the graph: of those stored in float32 the weights
+ * alone, rounded, are off by 0.027 to 0.039 in float16 and 0.20 to 0.39 in bfloat16, as a test below shows. What a graph
+ * could keep in float32 at no cost, it does: the sum of the blocks, the norms, and what products and attention add up.
  */
 const ofMeasure = 2
 
@@ -135,11 +149,15 @@ function farthest(some: readonly Float32Array[], others: readonly Float32Array[]
   return Math.max(...differences)
 }
 
-function expectNear(ours: readonly Float32Array[], theirs: readonly Float32Array[], limit: number): void {
+function expectNear(
+  [ours, theirs]: readonly [readonly Float32Array[], readonly Float32Array[]],
+  compute: ComputeType,
+  limit = promised[compute]
+): void {
   expect(farthest(ours, theirs), 'largest difference of a logit').toBeLessThanOrEqual(limit)
   for (const [i, expected] of theirs.entries()) {
     const [id, ahead] = highest(expected)
-    if (ahead > 2 * limit) expect(highest(ours[i]!)[0], `token ${i}`).toBe(id)
+    if (ahead > 2 * promised[compute]) expect(highest(ours[i]!)[0], `token ${i}`).toBe(id)
   }
 }
 
@@ -149,13 +167,30 @@ describe.each(halfPrecisionTargets)('models of random weights through $name', ta
   test.each(references)('%s: logits of given tokens are as near as rounding leaves them', async folder => {
     const theirs = await forced(folder, exact)
     const measure = farthest(await forced(folder, rounded(target.compute)), theirs)
-    expectNear(await forced(folder, target), theirs, ofMeasure * measure)
+    expectNear([await forced(folder, target), theirs], target.compute, ofMeasure * measure)
+  })
+})
+
+describe.each([rounded('f16'), rounded('bf16')])('models of random weights through $name', target => {
+  test.each(references)('%s: tokens are those of float32 where it is sure of them', async folder => {
+    expectNear([await forced(folder, target), await forced(folder, exact)], target.compute, Infinity)
+  })
+})
+
+describe.each(['f16', 'bf16'] as const)('float32 over weights in %s', compute => {
+  test('models of random weights stored in float32 are farther off than is promised of the trained one', async () => {
+    const build = buildSpanOfRoundedWeights(compute)
+    for (const folder of references) {
+      if (storedDtype(await openModel(folder)) !== 'F32') continue
+      const off = farthest(await forced(folder, { ...exact, build }), await forced(folder, exact))
+      expect(off, folder).toBeGreaterThan(promised[compute])
+    }
   })
 })
 
 describe.each([rounded('f16'), rounded('bf16'), ...halfPrecisionTargets])('a trained model through $name', target => {
   test('logits of given tokens are near those of float32, and choose the same', async () => {
-    expectNear(await forced(shakespeare, target), await forced(shakespeare, exact), promised[target.compute])
+    expectNear([await forced(shakespeare, target), await forced(shakespeare, exact)], target.compute)
   })
 
   describe('over a chain of three', () => {

@@ -51,3 +51,25 @@ export const buildRoundedSpan: Build = (model, range, init) => {
     Object.assign(GraphBuilder.prototype, { input, external, node })
   }
 }
+
+/** The span in float32 over weights that are rounded to 16 bits as they are loaded, and nothing else is. */
+export function buildSpanOfRoundedWeights(compute: 'f16' | 'bf16'): Build {
+  return (model, range, init) => {
+    const { external } = GraphBuilder.prototype
+    GraphBuilder.prototype.external = function (name, type, shape, data) {
+      const cast = (value: string, to: number, output: string): string =>
+        this.node('Cast', [value], [output], { attributes: { to: { int: to } } })
+      const stored = { float32: types.f32, float16: types.f16, bfloat16: types.bf16 }[type as 'float32']
+      return cast(
+        cast(external.call(this, name, type, shape, data), types[compute], `${name}.rounded`),
+        stored,
+        `${name}.same`
+      )
+    }
+    try {
+      return buildSpanGraph(model, range, { ...init, compute: 'f32' })
+    } finally {
+      Object.assign(GraphBuilder.prototype, { external })
+    }
+  }
+}
