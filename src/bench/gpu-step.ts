@@ -30,6 +30,8 @@ export interface GpuSamplingInit {
   readonly rounds: number
   readonly threads: number
   readonly seed: number
+  /** Of work before what is timed, on top of the runs that do not count. */
+  readonly warmMs: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -78,6 +80,11 @@ async function sampleRuns(graph: SpanGraph, init: GpuSamplingInit): Promise<Map<
           await runner.prefill(runOf(slot, Math.min(prefillTokens, past - runner.length(slot))), options)
         }
       }
+      const begun = performance.now()
+      while (performance.now() - begun < init.warmMs) {
+        await runner.decode([runOf(0, 1)], options)
+        runner.rewind(0, past)
+      }
       const variants: GpuVariant[] = [
         ...batches.map(batch => ({ kind: 'decode', batch, past, tokens: 1 }) as const),
         { kind: 'prefill', batch: 1, past, tokens: prefillTokens }
@@ -103,7 +110,9 @@ async function timeQueued(graph: SpanGraph, { batch, past }: GpuVariant, init: G
   const { device, libraryFolder, threads, rounds } = init
   const bare = await loadBareDecode(graph, { device, libraryFolder, threads, past, rows: batch })
   try {
-    bare.steps(warmupRounds)
+    const begun = performance.now()
+    do bare.steps(warmupRounds)
+    while (performance.now() - begun < init.warmMs)
     const start = performance.now()
     bare.steps(rounds)
     return (performance.now() - start) / rounds

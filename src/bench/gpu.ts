@@ -9,7 +9,14 @@ import {
   type RandomModelInit,
   writeRandomModel
 } from '../model/index.ts'
-import { type ChosenDevice, chooseDevice, type CudaOptions, type DeviceWish, timeCopies } from '../runtime/index.ts'
+import {
+  type ChosenDevice,
+  chooseDevice,
+  type CudaOptions,
+  type DeviceWish,
+  inspectCuda,
+  timeCopies
+} from '../runtime/index.ts'
 import { atLeast, atMost, type Criterion } from './criteria.ts'
 import { MeasurementError } from './errors.ts'
 import { blockBytes, demandDisk, type LeftOut, partByRoom } from './gpu-room.ts'
@@ -58,11 +65,24 @@ export interface GpuResult extends GpuVariant {
   readonly outsideShare: number | null
 }
 
+/** Null where one does not say. */
+export interface GpuVersions {
+  readonly driver: string | null
+  /** Of the CUDA runtime that the provider loaded. */
+  readonly cuda: string | null
+  readonly provider: string | null
+}
+
 export interface GpuBenchResult {
   readonly startedAt: string
   readonly machine: Machine
   readonly versions: Versions
-  readonly device: { readonly name: string; readonly reason: string }
+  readonly device: {
+    readonly name: string
+    readonly reason: string
+    /** Null on the processor. */
+    readonly gpu: (ChosenDevice['gpu'] & object & GpuVersions) | null
+  }
   readonly weights: ComputeType
   readonly workload: GpuWorkload
   /** Read and written, each copy. */
@@ -75,6 +95,8 @@ export interface GpuBenchResult {
 
 const MiB = 2 ** 20
 const copyRounds = 20
+/** Of work on a GPU before what is timed: it leaves its low clocks within a fraction of that. */
+const gpuWarmMs = 1000
 const leastShare = 0.6
 
 const llama8B: GpuWorkload = {
@@ -111,16 +133,17 @@ export async function benchGpu(init: GpuBenchInit = {}): Promise<GpuBenchResult>
   await demandDisk(tmpdir(), Math.max(...workload.blocks) * blockBytes(workload.shape, bytesOf[weights]))
   const startedAt = new Date().toISOString()
   onProgress?.('copies within the device')
-  const copyMs = await timeCopies({ device, libraryFolder }, { bytes: workload.copyBytes, rounds: copyRounds })
+  const warmMs = chosen.gpu === null ? 0 : gpuWarmMs
+  const copyMs = await timeCopies({ device, libraryFolder }, { bytes: workload.copyBytes, rounds: copyRounds, warmMs })
   const copied = (2000 * workload.copyBytes) / (mean(copyMs) ?? Number.NaN)
-  const sampling = { ...workload, device, libraryFolder, rounds, seed, threads: 1, signal }
+  const sampling = { ...workload, device, libraryFolder, rounds, seed, threads: 1, warmMs, signal }
   const sampled = await sampleAll(workload, weights, sampling, onProgress)
   const results = sampled.map(({ samples, blocks, bytes }) => resultOf(samples, { blocks, bytes, copied }))
   return {
     startedAt,
     machine: describeMachine(),
     versions: versions(),
-    device: { name: device.name, reason: chosen.reason },
+    device: { name: device.name, reason: chosen.reason, gpu: await describeGpu(chosen, libraryFolder) },
     weights,
     workload,
     copy: { bytes: workload.copyBytes, ms: summarize(copyMs), bytesPerSecond: copied },
@@ -129,6 +152,12 @@ export async function benchGpu(init: GpuBenchInit = {}): Promise<GpuBenchResult>
     // Promised of GPUs: a small span on a processor shows that the benchmark runs.
     criteria: chosen.gpu === null ? [] : criteriaOf(sampled, copied, seed)
   }
+}
+
+async function describeGpu({ gpu }: ChosenDevice, libraryFolder: string | undefined) {
+  if (gpu === null) return null
+  const { driver, cudaVersion, provider } = await inspectCuda(libraryFolder, () => false)
+  return { ...gpu, driver: driver.version, cuda: cudaVersion, provider }
 }
 
 const bytesOf: Readonly<Record<ComputeType, number>> = { f32: 4, f16: 2, bf16: 2 }

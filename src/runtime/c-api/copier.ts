@@ -112,14 +112,15 @@ export class Copier {
 }
 
 /**
- * Milliseconds of each of `rounds` copies of as many bytes from one place of a device's memory to another, the first one
- * apart: it allocates. Each copy reads and writes them once.
+ * Milliseconds of each of `rounds` copies of as many bytes from one place of a device's memory to another, after others for
+ * at least `warmMs`: the first one allocates, and a device that idled takes its time to reach its clocks. Each copy reads
+ * and writes them once.
  *
  * @throws RuntimeLoadError, RuntimeRunError where the device has no room for both places
  */
 export async function timeCopies(
   { device, libraryFolder }: { readonly device: Device; readonly libraryFolder?: string | undefined },
-  { bytes, rounds }: { readonly bytes: number; readonly rounds: number }
+  { bytes, rounds, warmMs }: { readonly bytes: number; readonly rounds: number; readonly warmMs: number }
 ): Promise<number[]> {
   const environment = await openEnvironment(libraryFolder)
   const copier = await Copier.open(environment, device)
@@ -129,11 +130,14 @@ export async function timeCopies(
     for (let i = 0; i < 2; i++) places.push({ memory, pointer: memory.allocate(bytes) })
     const [from, to] = places as [Place, Place]
     await copier.clear(from, bytes)
+    const begun = performance.now()
+    do await copier.copy(from, to, bytes)
+    while (performance.now() - begun < warmMs)
     const times: number[] = []
-    for (let round = 0; round <= rounds; round++) {
+    while (times.length < rounds) {
       const start = performance.now()
       await copier.copy(from, to, bytes)
-      if (round > 0) times.push(performance.now() - start)
+      times.push(performance.now() - start)
     }
     return times
   } finally {
