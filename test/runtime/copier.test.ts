@@ -36,3 +36,30 @@ test('copies take their turns', async () => {
   await Promise.all([copier.copy(one.place, two.place, 2 ** 20), copier.copy(two.place, three.place, 2 ** 20)])
   expect(three.array.every(value => value === 1)).toBe(true)
 })
+
+test('waits for the whole device only where what is copied comes from the host', async () => {
+  const waits: unknown[] = []
+  const api = new Proxy(environment.api, {
+    get(target, key) {
+      const member: unknown = Reflect.get(target, key)
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]) => {
+        if (args[0] === 'SynchronizeBoundInputs') waits.push(args[1])
+        return Reflect.apply(member, target, args) as unknown
+      }
+    }
+  })
+  const device = hostAsDevice()
+  const watched = await Copier.open({ ...environment, api }, device)
+  const memory = watched.residentMemory(device)
+  const there = { memory, pointer: memory.allocate(8) }
+  const [from, to] = [bytes(8, 7), bytes(8, 1)]
+  await watched.copy(from.place, there, 8)
+  expect(waits).toHaveLength(1)
+  await watched.copy(there, to.place, 8)
+  expect(waits).toHaveLength(1)
+  expect([...to.array]).toEqual([...from.array])
+  memory.free(there.pointer)
+  memory.close()
+  await watched.close()
+})
