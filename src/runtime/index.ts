@@ -3,6 +3,6 @@ export { type BareDecode, type Device, hostDevice, loadBareDecode, timeCopies } 
 export { type CudaReport, inspectCuda } from './cuda/inspect.ts'
 export { installCommand, missingFrom, oldestDriver, problemOf } from './cuda/require.ts'
 export type { CudaArena, CudaOptions } from './cuda/options.ts'
-export { DeviceLostError, DeviceUnavailableError } from './errors.ts'
+export { DeviceUnavailableError } from './errors.ts'
 export { loadEnds, loadSpan, type SpanInit } from './load.ts'
 export type { EndsRunner, SpanRun, SpanRunner } from './types.ts'
