@@ -1,5 +1,5 @@
-// The rpc_inference protocol on both ends. Where a push is checked: server/push-receiver.ts and server/upstream-check.ts;
-// which copy is used, what is proven and what is committed: race.ts.
+// The rpc_inference protocol on both ends. Where a push is checked: server/push/push-receiver.ts and server/push/upstream-check.ts;
+// which copy is used, what is proven and what is committed: race/race.ts.
 export * from './owner/index.ts'
 export type { RequestErrorCode } from './errors.ts'
 export { createLedger, type Ledger, type SessionLimits, type SpanFacts } from './server/facts.ts'

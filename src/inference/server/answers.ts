@@ -9,10 +9,10 @@ import {
   Want
 } from '../../wire/index.ts'
 import type { StatesBuffer } from '../buffers.ts'
-import type { StepRecord } from '../race-types.ts'
-import type { RouteResult } from './delegated-route.ts'
+import type { StepRecord } from '../race/race-types.ts'
+import type { RouteResult } from './route/delegated-route.ts'
 import type { ServerComponents } from './facts.ts'
-import type { NextServer, Pushed } from './next-server.ts'
+import type { NextServer, Pushed } from './push/next-server.ts'
 import { type StepNotes, stampsOf } from './step-notes.ts'
 
 /** An output as it is sent, and sent again. */

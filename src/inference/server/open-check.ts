@@ -1,7 +1,7 @@
 import { Codec, equalBytes, KEY_BYTES, type Open, PROTOCOL_VERSION, toHex } from '../../wire/index.ts'
 import { RequestError } from '../errors.ts'
 import type { SpanFacts } from './facts.ts'
-import { checkRoute } from './route-check.ts'
+import { checkRoute } from './route/route-check.ts'
 
 /**
  * Whether this node serves what is asked for.

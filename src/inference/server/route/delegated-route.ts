@@ -1,8 +1,8 @@
-import { type AndthenError, toAndthenError } from '../../base/index.ts'
-import type { Network } from '../../network/index.ts'
-import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../wire/index.ts'
-import { BusyError } from '../../session/index.ts'
-import { RequestError, RouteMismatchError } from '../errors.ts'
+import { type AndthenError, toAndthenError } from '../../../base/index.ts'
+import type { Network } from '../../../network/index.ts'
+import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
+import { BusyError } from '../../../session/index.ts'
+import { RequestError, RouteMismatchError } from '../../errors.ts'
 import {
   awaitMismatch,
   Boundaries,
@@ -12,9 +12,9 @@ import {
   type PassTrace,
   Pipeline,
   Watchdog
-} from '../owner/index.ts'
-import type { DialPolicy } from './dial-policy.ts'
-import type { ServerComponents } from './facts.ts'
+} from '../../owner/index.ts'
+import type { DialPolicy } from '../dial-policy.ts'
+import type { ServerComponents } from '../facts.ts'
 import { MAX_KEPT_BYTES, underWayBytes } from './route-memory.ts'
 
 /** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */

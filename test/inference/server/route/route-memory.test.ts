@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { checkRouteMemory, routeMemory, underWayBytes } from '../../../src/inference/server/route-memory.ts'
-import { createIdentity } from '../../../src/network/index.ts'
-import { Bench, CREDIT_BYTES, MAX_LENGTH, type Node, openOf, type Owner, sessionId, settle } from './bench.ts'
-import { HIDDEN, statesOf } from './fake-runner.ts'
+import { checkRouteMemory, routeMemory, underWayBytes } from '../../../../src/inference/server/route/route-memory.ts'
+import { createIdentity } from '../../../../src/network/index.ts'
+import { Bench, CREDIT_BYTES, MAX_LENGTH, type Node, openOf, type Owner, sessionId, settle } from '../bench.ts'
+import { HIDDEN, statesOf } from '../fake-runner.ts'
 
 const MiB = 1024 ** 2
 const server = (hiddenSize: number, creditBytes: number) => ({

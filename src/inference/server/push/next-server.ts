@@ -1,4 +1,4 @@
-import { type NotPushed, notPushedNames, type Peer, type Push, type Rewound, toHex } from '../../wire/index.ts'
+import { type NotPushed, notPushedNames, type Peer, type Push, type Rewound, toHex } from '../../../wire/index.ts'
 import type { PushSender } from './push-sender.ts'
 import type { PushTarget } from './push-target.ts'
 

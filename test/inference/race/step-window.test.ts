@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { StepHeader, StepRecord } from '../../src/inference/race-types.ts'
-import { StepWindow } from '../../src/inference/step-window.ts'
+import type { StepHeader, StepRecord } from '../../../src/inference/race/race-types.ts'
+import { StepWindow } from '../../../src/inference/race/step-window.ts'
 
 const headerOf = (step: number, more: Partial<StepHeader> = {}): StepHeader => ({
   epoch: 0,

@@ -1,5 +1,5 @@
-import { type Clock, type Logger, toAndthenError } from '../../base/index.ts'
-import { type Network, type PeerStream, RateLimiter } from '../../network/index.ts'
+import { type Clock, type Logger, toAndthenError } from '../../../base/index.ts'
+import { type Network, type PeerStream, RateLimiter } from '../../../network/index.ts'
 import {
   attachFrames,
   type AttachMessage,
@@ -11,8 +11,8 @@ import {
   pushFrames,
   type PushMessage,
   toHex
-} from '../../wire/index.ts'
-import type { DialPolicy } from './dial-policy.ts'
+} from '../../../wire/index.ts'
+import type { DialPolicy } from '../dial-policy.ts'
 import { type NextServer, PushTarget } from './push-target.ts'
 
 /** Bytes waiting for one next server at most; beyond it a push is dropped, and the owner sends its copy. */

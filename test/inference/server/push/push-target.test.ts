@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { PushTarget } from '../../../src/inference/server/push-target.ts'
+import { PushTarget } from '../../../../src/inference/server/push/push-target.ts'
 
 const target = (): PushTarget => new PushTarget({ peerId: 'b', addresses: [], pushKey: '00' }, 'owner')
 

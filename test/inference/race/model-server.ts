@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { Race } from '../../src/inference/race.ts'
-import type { Effect, StepHeader, StepRecord } from '../../src/inference/race-types.ts'
+import { Race } from '../../../src/inference/race/race.ts'
+import type { Effect, StepHeader, StepRecord } from '../../../src/inference/race/race-types.ts'
 
 /** Bytes of hidden states as a word; equal words are equal bytes, and a word is its own digest. */
 export type Bytes = string

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Lateness } from '../../src/inference/lateness.ts'
+import { Lateness } from '../../../src/inference/race/lateness.ts'
 
 describe('how long a verified push is waited for', () => {
   test('a little where pushes use to be there already', () => {

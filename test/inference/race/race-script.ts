@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { Race } from '../../src/inference/race.ts'
-import type { Effect, PushArrival, RaceInit, StepHeader } from '../../src/inference/race-types.ts'
+import { Race } from '../../../src/inference/race/race.ts'
+import type { Effect, PushArrival, RaceInit, StepHeader } from '../../../src/inference/race/race-types.ts'
 
 /** Bytes as the tables name them; equal names are equal bytes. */
 export type Bytes = string

@@ -1,4 +1,4 @@
-import type { Receipt } from '../wire/index.ts'
+import type { Receipt } from '../../wire/index.ts'
 
 /** What the owner says of a step, before any bytes. */
 export interface StepHeader {

@@ -1,5 +1,5 @@
-import type { Clock } from '../../base/index.ts'
-import { RateLimitedError, RateLimiter } from '../../network/index.ts'
+import type { Clock } from '../../../base/index.ts'
+import { RateLimitedError, RateLimiter } from '../../../network/index.ts'
 
 /** More than chance brings about, and so few that refusing them takes no time to speak of. */
 const LIMIT = { burst: 256, perSecond: 64 }

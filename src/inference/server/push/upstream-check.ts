@@ -1,5 +1,5 @@
-import { equalBytes, readStatement, type Push, WireError } from '../../wire/index.ts'
-import type { SpanFacts } from './facts.ts'
+import { equalBytes, readStatement, type Push, WireError } from '../../../wire/index.ts'
+import type { SpanFacts } from '../facts.ts'
 
 /** What a push must agree with. */
 export interface PushExpectation {

@@ -1,4 +1,4 @@
-import type { Receipt } from '../wire/index.ts'
+import type { Receipt } from '../../wire/index.ts'
 import type { PushArrival } from './race-types.ts'
 
 /** How long a push is held whose step the owner does not name, and how long one that is not whole may stand still, ms. */

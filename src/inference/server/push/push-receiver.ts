@@ -1,5 +1,5 @@
-import { toAndthenError } from '../../base/index.ts'
-import { type PeerStream, RateLimitedError } from '../../network/index.ts'
+import { toAndthenError } from '../../../base/index.ts'
+import { type PeerStream, RateLimitedError } from '../../../network/index.ts'
 import {
   type Attach,
   attachFrames,
@@ -11,11 +11,11 @@ import {
   pushFrames,
   type PushMessage,
   toHex
-} from '../../wire/index.ts'
-import type { StatesBuffer } from '../buffers.ts'
-import { RequestError } from '../errors.ts'
-import type { ServerComponents } from './facts.ts'
-import type { HostedSession } from './hosted-session.ts'
+} from '../../../wire/index.ts'
+import type { StatesBuffer } from '../../buffers.ts'
+import { RequestError } from '../../errors.ts'
+import type { ServerComponents } from '../facts.ts'
+import type { HostedSession } from '../hosted-session.ts'
 import { PartialPushes } from './partial-pushes.ts'
 import { PushAttachment } from './push-attachment.ts'
 import { checkPush, type RejectedReason } from './upstream-check.ts'

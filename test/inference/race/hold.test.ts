@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Hold } from '../../src/inference/hold.ts'
-import type { PushArrival } from '../../src/inference/race-types.ts'
+import { Hold } from '../../../src/inference/race/hold.ts'
+import type { PushArrival } from '../../../src/inference/race/race-types.ts'
 
 const pushOf = (epoch: number, step: number, bytes = 1): PushArrival<string> => ({
   epoch,

@@ -1,6 +1,6 @@
-import type { Clock } from '../../base/index.ts'
-import type { StatesBuffer } from '../buffers.ts'
-import { HOLD_MS } from '../hold.ts'
+import type { Clock } from '../../../base/index.ts'
+import type { StatesBuffer } from '../../buffers.ts'
+import { HOLD_MS } from '../../race/hold.ts'
 import type { PushAttachment } from './push-attachment.ts'
 
 /** What of a stream's tensors has come: the reader that fills them. */

@@ -1,8 +1,8 @@
-import { createIdentity } from '../../../src/network/index.ts'
+import { createIdentity } from '../../../../src/network/index.ts'
 import { describe, expect, it } from 'vitest'
-import { prefixed, pushFrames } from '../../../src/wire/index.ts'
-import { Bench, inputDigest, type Node, type Owner, settle } from './bench.ts'
-import { expectedOutput, statesOf } from './fake-runner.ts'
+import { prefixed, pushFrames } from '../../../../src/wire/index.ts'
+import { Bench, inputDigest, type Node, type Owner, settle } from '../bench.ts'
+import { expectedOutput, statesOf } from '../fake-runner.ts'
 import { type Forgery, push, scene, states } from './push-scene.ts'
 
 describe('a push', () => {

@@ -1,6 +1,6 @@
-import type { Push, Statement } from '../../../src/wire/index.ts'
-import { Bench, inputDigest, type Node, type Owner, settle, type Upstream } from './bench.ts'
-import { statesOf } from './fake-runner.ts'
+import type { Push, Statement } from '../../../../src/wire/index.ts'
+import { Bench, inputDigest, type Node, type Owner, settle, type Upstream } from '../bench.ts'
+import { statesOf } from '../fake-runner.ts'
 
 export interface Scene {
   bench: Bench

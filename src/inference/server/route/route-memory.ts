@@ -1,7 +1,7 @@
-import type { Route } from '../../wire/index.ts'
-import { KEPT_SLAB_BYTES } from '../owner/index.ts'
-import { RequestError } from '../errors.ts'
-import type { ServerComponents, SpanFacts } from './facts.ts'
+import type { Route } from '../../../wire/index.ts'
+import { KEPT_SLAB_BYTES } from '../../owner/index.ts'
+import { RequestError } from '../../errors.ts'
+import type { ServerComponents, SpanFacts } from '../facts.ts'
 
 /** What is kept of a route longer than needed at most: less often thrown away is less often allocated. */
 export const MAX_KEPT_BYTES = 8 * 1024 * 1024

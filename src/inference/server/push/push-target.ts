@@ -1,4 +1,4 @@
-import type { NotPushed } from '../../wire/index.ts'
+import type { NotPushed } from '../../../wire/index.ts'
 
 /** The next server of one session, as its owner named it. */
 export interface NextServer {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CREDIT_BYTES, modelDigest, settle } from './bench.ts'
+import { CREDIT_BYTES, modelDigest, settle } from '../bench.ts'
 import { push, scene } from './push-scene.ts'
 
 describe('a push', () => {

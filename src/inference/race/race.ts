@@ -1,4 +1,4 @@
-import { equalBytes, type Receipt } from '../wire/index.ts'
+import { equalBytes, type Receipt } from '../../wire/index.ts'
 import { Hold, HOLD_MS } from './hold.ts'
 import { Lateness, MOST_PATIENCE_MS } from './lateness.ts'
 import type { Arrival, Effect, IgnoredReason, PushArrival, RaceInit, StepHeader, StepRecord } from './race-types.ts'

@@ -1,5 +1,5 @@
-import { type Open, type Route, VerifyPolicy, type VerifyPolicyName } from '../../wire/index.ts'
-import { RequestError } from '../errors.ts'
+import { type Open, type Route, VerifyPolicy, type VerifyPolicyName } from '../../../wire/index.ts'
+import { RequestError } from '../../errors.ts'
 
 /** Servers of one route at most: more legs than any sensible chain has. */
 const MAX_HOPS = 64
