@@ -1,18 +1,5 @@
 import type { Receipt } from '../../wire/index.ts'
-
-/** What the owner says of a step, before any bytes. */
-export interface StepHeader {
-  readonly epoch: number
-  /** Number within the epoch; of no meaning where `replay`. */
-  readonly step: number
-  /** Position of the first token. */
-  readonly position: number
-  /** Tokens. */
-  readonly n: number
-  /** `Want` of the wire. */
-  readonly want: number
-  readonly replay: boolean
-}
+import type { StepHeader, StepRecord } from './step-record.ts'
 
 /** Hidden states that arrived whole. `I` is the shell's handle on the bytes; the race never looks inside. */
 export interface Arrival<I> {
@@ -28,39 +15,6 @@ export interface PushArrival<I> extends Arrival<I> {
   readonly position: number
   readonly n: number
   readonly receipt: Receipt
-}
-
-/**
- * waiting: no input yet. ready: an input, and an earlier step to wait for. running: in the runner. done: computed, in the
- * KV cache.
- */
-export type Phase = 'waiting' | 'ready' | 'running' | 'done'
-
-/** One step of the session, from the owner's request on. */
-export interface StepRecord<I> extends StepHeader {
-  phase: Phase
-  /** Which copy is used; null while waiting. */
-  source: 'push' | 'copy' | null
-  /** Digest of the input that is used. */
-  digest: Uint8Array | null
-  /** The input, until the run has ended. */
-  input: I | null
-  /** The owner's word on what the input must be: the digest in `Verify`, or of its copy. */
-  proof: Uint8Array | null
-  /** The upstream's receipt, where a push arrived. */
-  receipt: Receipt | null
-  committed: boolean
-  /** A push came that was equal to the owner's bytes, after them. */
-  late: boolean
-  /** When the owner asked, ms. */
-  readonly requestedAt: number
-  /** When the push and the owner's bytes were there, ms; 0 where they were not. */
-  pushArrivedAt: number
-  copyArrivedAt: number
-  /** When the owner's `Verify` came before any input, ms. */
-  verifiedAt: number | null
-  /** When `NeedCopy` falls due, ms; null when it does not, or was sent. */
-  needCopyAt: number | null
 }
 
 /** Why a push changed nothing. */

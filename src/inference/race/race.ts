@@ -1,7 +1,9 @@
 import { equalBytes, type Receipt } from '../../wire/index.ts'
+import { CacheRow } from './cache-row.ts'
 import { Hold, HOLD_MS } from './hold.ts'
 import { Lateness, MOST_PATIENCE_MS } from './lateness.ts'
-import type { Arrival, Effect, IgnoredReason, PushArrival, RaceInit, StepHeader, StepRecord } from './race-types.ts'
+import type { Arrival, Effect, IgnoredReason, PushArrival, RaceInit } from './race-types.ts'
+import { newStep, type StepHeader, type StepRecord } from './step-record.ts'
 import { StepWindow } from './step-window.ts'
 
 /**
@@ -23,17 +25,15 @@ export class Race<I> {
   readonly #steps: StepWindow<I>
   readonly #hold: Hold<I>
   readonly #lateness = new Lateness()
-  #running: StepRecord<I> | null = null
+  readonly #row: CacheRow<I>
   #epoch = 0
   #ended = false
-  #length = 0
-  /** Where the cache is cut once the run in flight has ended. */
-  #cutTo: number | null = null
 
   constructor(init: RaceInit) {
     const { maxLength, maxTentative = 8, maxOutstanding = 16 } = init
     this.#trustPushes = init.trustPushes ?? false
     this.#steps = new StepWindow({ maxLength, maxTentative, maxOutstanding })
+    this.#row = new CacheRow(this.#steps, record => this.#isProven(record))
     this.#hold = new Hold({
       maxSteps: maxTentative,
       maxBytes: init.maxHeldBytes ?? 16 * 1024 * 1024,
@@ -47,7 +47,7 @@ export class Race<I> {
 
   /** Tokens in the KV cache, and those of them whose input is proven. */
   get lengths(): { length: number; committed: number } {
-    return { length: this.#length, committed: this.#steps.committed }
+    return { length: this.#row.length, committed: this.#steps.committed }
   }
 
   /** The number of the next new step of this epoch. */
@@ -59,8 +59,8 @@ export class Race<I> {
   get state(): object {
     const { records, committed, nextStep } = this.#steps
     return {
-      ...{ epoch: this.#epoch, ended: this.#ended, length: this.#length, cutTo: this.#cutTo, committed, nextStep },
-      ...{ records, running: this.#running, held: this.#hold.held, latenessMs: this.#lateness.smoothedMs }
+      ...{ epoch: this.#epoch, ended: this.#ended, committed, nextStep, records, ...this.#row.state },
+      ...{ held: this.#hold.held, latenessMs: this.#lateness.smoothedMs }
     }
   }
 
@@ -77,29 +77,18 @@ export class Race<I> {
       return [{ kind: 'refuse', code: 'EPOCH', message, header }]
     }
     const known = this.#steps.find(header)
-    if (known !== undefined) return again(known, header, withBytes)
     // The copy of a step that is proven and forgotten: there is nothing left to compare it with.
-    if (withBytes && !header.replay && header.step < this.#steps.nextStep) return []
-    const problem = this.#steps.problemWith(header)
+    if (known === undefined && withBytes && !header.replay && header.step < this.#steps.nextStep) return []
+    const problem = this.#steps.problemWith(header, known)
     if (problem !== null) return [{ kind: 'refuse', code: problem[0], message: problem[1], header }]
-
-    this.#steps.add({
-      ...header,
-      phase: 'waiting',
-      source: null,
-      digest: null,
-      input: null,
-      proof: null,
-      receipt: null,
-      committed: false,
-      late: false,
-      requestedAt: now,
-      pushArrivedAt: 0,
-      copyArrivedAt: 0,
-      verifiedAt: null,
-      // Nobody will say that the push is due: it is given as long as any.
-      needCopyAt: this.#trustPushes && !withBytes ? now + MOST_PATIENCE_MS : null
-    })
+    if (known !== undefined) {
+      const repeats = !withBytes && !known.replay && known.phase === 'done'
+      return repeats ? [{ kind: 'repeat', record: known }] : []
+    }
+    const record = newStep<I>(header, now)
+    // Nobody will say that the push is due: it is given as long as any.
+    if (this.#trustPushes && !withBytes) record.needCopyAt = now + MOST_PATIENCE_MS
+    this.#steps.add(record)
     const held = header.replay ? undefined : this.#hold.take(header.epoch, header.step)
     return held === undefined ? [] : this.#onPush(held.push, now, held.arrivedAt)
   }
@@ -200,7 +189,7 @@ export class Race<I> {
   onRewind(epoch: number, length: number, upstreamChanged = false): Effect<I>[] | null {
     if (epoch <= this.#epoch) return null
     const effects: Effect<I>[] = []
-    this.#endEpoch(effects, Math.min(length, this.#steps.committed))
+    this.#row.cut(effects, Math.min(length, this.#steps.committed))
     this.#epoch = epoch
     this.#ended = false
     for (const push of this.#hold.takeBefore(epoch)) this.#ignore(effects, 'stale-epoch', push)
@@ -211,22 +200,7 @@ export class Race<I> {
   /** The run in flight ended; `completed` is false where it was terminated or failed. */
   onRunEnded(completed: boolean): Effect<I>[] {
     const effects: Effect<I>[] = []
-    const record = this.#running
-    if (record === null) return effects
-    this.#running = null
-    if (record.input !== null) effects.push({ kind: 'drop', input: record.input })
-    record.input = null
-    if (this.#cutTo !== null) {
-      effects.push({ kind: 'truncate', length: this.#cutTo })
-      this.#cutTo = null
-    } else if (completed) {
-      record.phase = 'done'
-      this.#length = record.position + record.n
-      this.#steps.computed()
-      this.#steps.commit(this.#isProven)
-      effects.push({ kind: 'answer', record })
-    }
-    this.#advance(effects)
+    this.#row.ended(effects, completed)
     return effects
   }
 
@@ -264,7 +238,7 @@ export class Race<I> {
   /** The session ends: stops the run, gives back every input. */
   onClose(): Effect<I>[] {
     const effects: Effect<I>[] = []
-    this.#endEpoch(effects, 0)
+    this.#row.cut(effects, 0)
     this.#ended = true
     for (const push of this.#hold.takeAll()) effects.push({ kind: 'drop', input: push.input })
     return effects
@@ -286,7 +260,7 @@ export class Race<I> {
     if (source === 'copy') record.proof ??= arrival.digest
     if (record.proof !== null && !equalBytes(record.proof, arrival.digest))
       this.#mismatch(effects, record, arrival.digest, record.proof)
-    else this.#advance(effects)
+    else this.#row.advance(effects)
   }
 
   /** The owner's word on a step that has an input already, or will have. */
@@ -297,57 +271,21 @@ export class Race<I> {
       record.needCopyAt = now + this.#lateness.patienceMs
     } else if (!equalBytes(digest, record.digest)) this.#mismatch(effects, record, record.digest, digest)
     else {
-      this.#steps.commit(this.#isProven)
-      this.#advance(effects)
+      this.#row.commit()
+      this.#row.advance(effects)
     }
   }
 
-  readonly #isProven = (record: StepRecord<I>): boolean => {
+  #isProven(record: StepRecord<I>): boolean {
     if (record.source === 'copy' || record.replay) return true
     return this.#trustPushes || record.proof !== null
-  }
-
-  /** Starts the next step whose turn it is, when the row is free. */
-  #advance(effects: Effect<I>[]): void {
-    if (this.#running !== null || this.#ended) return
-    const record = this.#steps.due
-    if (record?.phase !== 'ready') return
-    record.phase = 'running'
-    this.#running = record
-    effects.push({ kind: 'run', record })
   }
 
   #mismatch(effects: Effect<I>[], record: StepRecord<I>, pushed: Uint8Array, owner: Uint8Array): void {
     this.pushes.mismatched++
     const { epoch, step, receipt } = record
-    this.#endEpoch(effects, this.#steps.committed)
+    this.#row.cut(effects, this.#steps.committed)
     this.#ended = true
     effects.push({ kind: 'mismatch', epoch, step, pushed, owner, receipt })
   }
-
-  /** Drops the epoch's work: cuts the cache to `length`, now or when the run in flight has ended. */
-  #endEpoch(effects: Effect<I>[], length: number): void {
-    for (const record of this.#steps.records) {
-      if (record.input === null || record === this.#running) continue
-      effects.push({ kind: 'drop', input: record.input })
-    }
-    this.#steps.begin(length)
-    this.#length = length
-    if (this.#running === null) effects.push({ kind: 'truncate', length })
-    else {
-      this.#cutTo = length
-      effects.push({ kind: 'terminate' })
-    }
-  }
-}
-
-/** The owner names a step that it has named before. */
-function again<I>(known: StepRecord<I>, header: StepHeader, withBytes: boolean): Effect<I>[] {
-  const { step, position, n } = known
-  if (header.position !== position || header.n !== n) {
-    const message = `step ${step} was asked for as ${n} tokens at position ${position}, not ${header.n} at ${header.position}`
-    return [{ kind: 'refuse', code: 'BAD_STEP', message, header }]
-  }
-  const repeat = !withBytes && !known.replay && known.phase === 'done'
-  return repeat ? [{ kind: 'repeat', record: known }] : []
 }

@@ -1,4 +1,5 @@
-import type { RefusalCode, StepHeader, StepRecord } from './race-types.ts'
+import type { RefusalCode } from './race-types.ts'
+import type { StepHeader, StepRecord } from './step-record.ts'
 
 export interface StepWindowInit {
   /** Tokens that the session may hold. */
@@ -79,8 +80,9 @@ export class StepWindow<I> {
     return undefined
   }
 
-  /** Why this cannot be the next new step; null where it can. */
-  problemWith(header: StepHeader): Refusal | null {
+  /** Why this is neither the next new step nor the `known` one, asked for as before; null where it is. */
+  problemWith(header: StepHeader, known?: StepRecord<I>): Refusal | null {
+    if (known !== undefined) return sameTokens(known, header)
     const [step, position] = [this.#nextStep, this.#nextPosition]
     const { maxLength, maxOutstanding } = this.#init
     const end = header.position + header.n
@@ -128,4 +130,11 @@ export class StepWindow<I> {
       }
     }
   }
+}
+
+/** A step is not renamed: its number stands for the tokens that it was asked for first. */
+function sameTokens({ step, position, n }: StepHeader, header: StepHeader): Refusal | null {
+  if (header.position === position && header.n === n) return null
+  const before = `${n} tokens at position ${position}`
+  return ['BAD_STEP', `step ${step} was asked for as ${before}, not ${header.n} at ${header.position}`]
 }

@@ -9,7 +9,7 @@ import {
   Want
 } from '../../wire/index.ts'
 import type { StatesBuffer } from '../buffers.ts'
-import type { StepRecord } from '../race/race-types.ts'
+import type { StepRecord } from '../race/step-record.ts'
 import type { RouteResult } from './route/delegated-route.ts'
 import type { ServerComponents } from './facts.ts'
 import type { NextServer, Pushed } from './push/next-server.ts'

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Race } from '../../../src/inference/race/race.ts'
-import type { Effect, StepHeader, StepRecord } from '../../../src/inference/race/race-types.ts'
+import type { Effect } from '../../../src/inference/race/race-types.ts'
+import type { StepHeader, StepRecord } from '../../../src/inference/race/step-record.ts'
 
 /** Bytes of hidden states as a word; equal words are equal bytes, and a word is its own digest. */
 export type Bytes = string

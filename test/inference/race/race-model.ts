@@ -1,4 +1,4 @@
-import type { StepHeader } from '../../../src/inference/race/race-types.ts'
+import type { StepHeader } from '../../../src/inference/race/step-record.ts'
 import { type Bytes, compute, type Deed, demand, type Event, hash, ModelServer, type Pushed } from './model-server.ts'
 
 const SERVERS = 3

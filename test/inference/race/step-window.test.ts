@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { StepHeader, StepRecord } from '../../../src/inference/race/race-types.ts'
+import type { StepHeader, StepRecord } from '../../../src/inference/race/step-record.ts'
 import { StepWindow } from '../../../src/inference/race/step-window.ts'
 
 const headerOf = (step: number, more: Partial<StepHeader> = {}): StepHeader => ({
