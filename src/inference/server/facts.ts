@@ -74,3 +74,8 @@ export function createLedger(): Ledger {
     pushStreamsEnded: 0
   }
 }
+
+/** Pushes that changed nothing, by why. */
+export function countIgnored({ ignored }: Ledger, reason: string, count = 1): void {
+  ignored.set(reason, (ignored.get(reason) ?? 0) + count)
+}

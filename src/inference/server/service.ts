@@ -27,7 +27,7 @@ import { RequestError } from '../errors.ts'
 import { BacklogNotices } from './backlog-notices.ts'
 import { DelegatedRoute } from './route/delegated-route.ts'
 import { DialPolicy } from './dial-policy.ts'
-import type { ServerComponents } from './facts.ts'
+import { countIgnored, type ServerComponents } from './facts.ts'
 import { HostedSession } from './hosted-session.ts'
 import { checkOpen } from './open-check.ts'
 import { OwnerConnection } from './owner-connection.ts'
@@ -270,7 +270,7 @@ export class InferenceServer {
         open,
         pushKey: randomBytes(KEY_BYTES),
         connection,
-        onUpstream: () => this.#receiver.onUpstream(hosted)
+        onUpstream: () => this.#receiver.attachments.onUpstream(hosted)
       }
     )
     this.#hosted.set(session, hosted)
@@ -322,7 +322,7 @@ export class InferenceServer {
     const hosted = this.#hosted.get(session)
     if (hosted === undefined || session.incarnation === undefined || session.signal.aborted) return
     const { ledger, limits } = this.#components
-    this.#receiver.add(hosted)
+    this.#receiver.attachments.add(hosted)
     ledger.sessions++
     this.#logger.info({ session: session.id, owner: session.owner, slot: session.row?.slot }, 'session opened')
     const { route } = hosted.open
@@ -370,10 +370,11 @@ export class InferenceServer {
     const hosted = this.#hosted.get(session)
     this.#hosted.delete(session)
     if (hosted === undefined) return
-    this.#receiver.remove(hosted)
-    const { pushes, ignored } = this.#components.ledger
-    for (const kind of ['used', 'late', 'ignored', 'mismatched'] as const) pushes[kind] += hosted.race.pushes[kind]
-    for (const [why, count] of Object.entries(hosted.race.ignored)) ignored.set(why, (ignored.get(why) ?? 0) + count)
+    this.#receiver.attachments.remove(hosted)
+    const { ledger } = this.#components
+    for (const kind of ['used', 'late', 'ignored', 'mismatched'] as const)
+      ledger.pushes[kind] += hosted.race.pushes[kind]
+    for (const [why, count] of Object.entries(hosted.race.ignored)) countIgnored(ledger, why, count)
     this.#logger.info({ session: session.id, owner: session.owner, reason, ...hosted.race.lengths }, 'session ended')
     hosted.end(reason, false)
   }
