@@ -1,41 +1,21 @@
-import { type AndthenError, toAndthenError } from '../../../base/index.ts'
-import type { Network } from '../../../network/index.ts'
-import type { Output, Pushes, Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
-import { BusyError } from '../../../session/index.ts'
+import type { AndthenError } from '../../../base/index.ts'
+import type { Output, Pushes, VerifyPolicyName } from '../../../wire/index.ts'
 import { RequestError, RouteMismatchError } from '../../errors.ts'
 import {
   awaitMismatch,
   Boundaries,
   type Fault,
   type Hop,
-  openSession,
   type PassTrace,
   Pipeline,
   Watchdog
 } from '../../owner/index.ts'
-import type { DialPolicy } from '../dial-policy.ts'
-import type { ServerComponents } from '../facts.ts'
+import { openHops, rewindHops, routeFailed, type RouteComponents, type RouteInit } from './hops.ts'
 import { MAX_KEPT_BYTES, underWayBytes } from './route-memory.ts'
+import { RouteTraffic } from './route-traffic.ts'
 
-/** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */
-const RETRY_MS = 1_000
 /** A route that does not move for so long has failed: sooner than its owner gives up on this node. */
 const STEP_TIMEOUT_MS = 20_000
-/** A route that fails begins anew at token 0: a link between two servers that both live is worth several attempts, ms. */
-const RESUME_MS = 2_000
-
-export interface DelegateComponents extends ServerComponents {
-  readonly network: Network
-  readonly policy: DialPolicy
-}
-
-export interface DelegateInit {
-  readonly route: Route
-  /** Who asked for it, and pays with its allowance of dials. */
-  readonly owner: string
-  readonly verify: VerifyPolicyName
-  readonly maxLength: number
-}
 
 /** What the rest of the route made of one step. */
 export interface RouteResult {
@@ -58,7 +38,7 @@ interface Waiting {
  * owner chooses another.
  */
 export class DelegatedRoute {
-  readonly #components: DelegateComponents
+  readonly #components: RouteComponents
   readonly #hops: readonly Hop[]
   readonly #verify: VerifyPolicyName
   readonly #boundaries: Boundaries
@@ -68,25 +48,20 @@ export class DelegatedRoute {
   /** Under way. */
   #rewinding: Promise<void> | null = null
   #epoch = 0
-  #bytesLeft: number
-  /** Bytes of input of the passes that are not retired, by step; what they take at each boundary is as much. */
-  readonly #underWay = new Map<number, number>()
-  #bytesUnderWay = 0
-  readonly #mostUnderWay: number
+  readonly #traffic: RouteTraffic
   #failure: AndthenError | null = null
   /** Why the route has failed, once it is known. */
   #verdict: Promise<never> | null = null
   /** Told once, when a server of the route fails. */
   onFailed: (error: AndthenError) => void = () => undefined
 
-  private constructor(components: DelegateComponents, hops: readonly Hop[], init: DelegateInit) {
+  private constructor(components: RouteComponents, hops: readonly Hop[], init: RouteInit) {
     this.#components = components
     this.#hops = hops
     this.#verify = init.verify
-    this.#bytesLeft = init.route.bytesQuota
-    const rowBytes = components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT
-    this.#mostUnderWay = underWayBytes(init.maxLength, components)
-    this.#boundaries = new Boundaries(rowBytes)
+    const { bytesQuota } = init.route
+    this.#traffic = new RouteTraffic({ bytesQuota, mostUnderWay: underWayBytes(init.maxLength, components) })
+    this.#boundaries = new Boundaries(components.facts.hiddenSize * Float32Array.BYTES_PER_ELEMENT)
     this.#watchdog = new Watchdog(components, { stepTimeoutMs: STEP_TIMEOUT_MS })
   }
 
@@ -95,16 +70,9 @@ export class DelegatedRoute {
    *
    * @throws RequestError ROUTE_FAILED with the peer that failed
    */
-  static async open(components: DelegateComponents, init: DelegateInit, signal: AbortSignal): Promise<DelegatedRoute> {
-    const opened = await Promise.allSettled(init.route.hops.map(hop => openHop(components, init, hop, signal)))
-    // The first is given its inputs by this node; the others are pushed to.
-    const hops = opened.flatMap((result, i) =>
-      result.status === 'fulfilled' ? [{ ...result.value, pushed: i > 0 }] : []
-    )
-    const route = new DelegatedRoute(components, hops, init)
+  static async open(components: RouteComponents, init: RouteInit, signal: AbortSignal): Promise<DelegatedRoute> {
+    const route = new DelegatedRoute(components, await openHops(components, init, signal), init)
     try {
-      for (const [i, result] of opened.entries())
-        if (result.status === 'rejected') throw routeFailed(init.route.hops[i]?.peer.peerId ?? '', result.reason)
       await route.rewind(0)
       return route
     } catch (error) {
@@ -126,28 +94,9 @@ export class DelegatedRoute {
     this.#pipeline = null
     this.#watchdog.watch(null)
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
-    this.#underWay.clear()
-    this.#bytesUnderWay = 0
+    this.#traffic.clear()
     const epoch = ++this.#epoch
-    await Promise.all(
-      this.#hops.map(async (hop, i) => {
-        const [upstream, next] = [this.#hops[i - 1], this.#hops[i + 1]]
-        try {
-          // A rewind overtakes tensors, and a copy that proves the last step must not be overtaken.
-          await hop.session.flushed()
-          const { lengths } = await hop.session.rewind({
-            epoch,
-            length,
-            ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
-            ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
-          })
-          if (lengths.length !== length)
-            throw new RequestError('GONE', `it holds ${lengths.length} tokens, not ${length}`)
-        } catch (thrown) {
-          throw routeFailed(hop.server.peerId, thrown)
-        }
-      })
-    )
+    await rewindHops(this.#hops, { epoch, length })
     this.#begin(epoch)
   }
 
@@ -163,21 +112,18 @@ export class DelegatedRoute {
     if (this.#rewinding !== null) return this.#rewinding.then(() => this.run(step, input))
     return new Promise((resolve, reject) => {
       const pipeline = this.#pipeline
-      this.#bytesLeft -= input.length
       if (this.#failure !== null || pipeline === null) {
         reject(this.#failure ?? new RequestError('EPOCH', 'the epoch is over'))
-      } else if (this.#bytesLeft < 0) {
-        reject(new RequestError('QUOTA', 'the route has carried the bytes that its owner asked for'))
-      } else if (this.#bytesUnderWay + input.length > this.#mostUnderWay) {
-        const most = this.#mostUnderWay
-        reject(new RequestError('QUOTA', `more than ${most} bytes of hidden states under way in the route at once`))
-      } else {
-        this.#underWay.set(pipeline.nextStep, input.length)
-        this.#bytesUnderWay += input.length
-        this.#waiting.set(pipeline.nextStep, { resolve, reject })
-        pipeline.start({ ...step, input })
-        this.#watchdog.progress()
+        return
       }
+      const refusal = this.#traffic.begin(pipeline.nextStep, input.length)
+      if (refusal !== null) {
+        reject(refusal)
+        return
+      }
+      this.#waiting.set(pipeline.nextStep, { resolve, reject })
+      pipeline.start({ ...step, input })
+      this.#watchdog.progress()
     })
   }
 
@@ -212,8 +158,7 @@ export class DelegatedRoute {
       onEmit: (step: number, tensor: Uint8Array | null, trace: PassTrace) => this.#onEmit(step, tensor, trace),
       onRetire: (step: number) => {
         if (this.#pipeline !== pipeline) return
-        this.#bytesUnderWay -= this.#underWay.get(step) ?? 0
-        this.#underWay.delete(step)
+        this.#traffic.retire(step)
         // Nothing is kept for a fail-over; what waits for a NeedCopy is under way, and has its memory from before.
         if (this.#boundaries.bytes > MAX_KEPT_BYTES) this.#boundaries.clear()
       },
@@ -270,39 +215,4 @@ export class DelegatedRoute {
     this.#waiting.clear()
     for (const { reject } of waiting) reject(error)
   }
-}
-
-async function openHop(
-  components: DelegateComponents,
-  { owner, verify, maxLength }: DelegateInit,
-  { peer, from, to }: RouteHop,
-  signal: AbortSignal
-): Promise<Hop> {
-  const { policy, facts, limits } = components
-  const target = policy.targets(peer.peerId, peer.addresses)
-  if (target.length === 0 || !policy.spend(owner, peer.peerId, target))
-    throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
-  const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
-  // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
-  const queued = new AbortController()
-  const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
-  const patience = { maxTensorBytes: limits.creditBytes, resumeMs: () => RESUME_MS }
-  const opening = openSession(components, { ...init, ...patience }, options)
-  const session = await opening.catch((thrown: unknown) => {
-    throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
-  })
-  return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
-}
-
-function pushTarget({ server, session }: Hop): { peerId: string; addresses: string[]; pushKey: Uint8Array } {
-  return { peerId: server.peerId, addresses: [...server.target], pushKey: session.opened.pushKey }
-}
-
-function routeFailed(peerId: string, thrown: unknown): RequestError {
-  const { message, code, details } = toAndthenError(thrown)
-  const busy = code === 'BUSY' ? { retryAfterMs: details['retryAfterMs'] ?? RETRY_MS } : {}
-  return new RequestError('ROUTE_FAILED', `server ${peerId} of the route failed: ${message}`, {
-    retryable: true,
-    details: { peer: peerId, cause: code, ...busy }
-  })
 }

@@ -1,0 +1,100 @@
+import { toAndthenError } from '../../../base/index.ts'
+import type { Network } from '../../../network/index.ts'
+import { BusyError } from '../../../session/index.ts'
+import type { Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
+import { RequestError } from '../../errors.ts'
+import { type Hop, openSession } from '../../owner/index.ts'
+import type { DialPolicy } from '../dial-policy.ts'
+import type { ServerComponents } from '../facts.ts'
+
+/** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */
+const RETRY_MS = 1_000
+/** A route that fails begins anew at token 0: a link between two servers that both live is worth several attempts, ms. */
+const RESUME_MS = 2_000
+
+export interface RouteComponents extends ServerComponents {
+  readonly network: Network
+  readonly policy: DialPolicy
+}
+
+export interface RouteInit {
+  readonly route: Route
+  /** Who asked for it, and pays with its allowance of dials. */
+  readonly owner: string
+  readonly verify: VerifyPolicyName
+  readonly maxLength: number
+}
+
+/** Opens a session on every server of the route. @throws RequestError ROUTE_FAILED: none is left open */
+export async function openHops(components: RouteComponents, init: RouteInit, signal: AbortSignal): Promise<Hop[]> {
+  const { hops } = init.route
+  const opened = await Promise.allSettled(hops.map(hop => openHop(components, init, hop, signal)))
+  // The first is given its inputs by this node; the others are pushed to.
+  const found = opened.flatMap((result, i) =>
+    result.status === 'fulfilled' ? [{ ...result.value, pushed: i > 0 }] : []
+  )
+  for (const [i, result] of opened.entries()) {
+    if (result.status === 'fulfilled') continue
+    for (const { session } of found) void session.close()
+    throw routeFailed(hops[i]?.peer.peerId ?? '', result.reason)
+  }
+  return found
+}
+
+/** Begins an epoch on all of them, at `length` tokens, and names to each whom it pushes to. @throws RequestError ROUTE_FAILED */
+export async function rewindHops(hops: readonly Hop[], { epoch, length }: { epoch: number; length: number }) {
+  await Promise.all(
+    hops.map(async (hop, i) => {
+      const [upstream, next] = [hops[i - 1], hops[i + 1]]
+      try {
+        // A rewind overtakes tensors, and a copy that proves the last step must not be overtaken.
+        await hop.session.flushed()
+        const { lengths } = await hop.session.rewind({
+          epoch,
+          length,
+          ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
+          ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
+        })
+        if (lengths.length !== length)
+          throw new RequestError('GONE', `it holds ${lengths.length} tokens, not ${length}`)
+      } catch (thrown) {
+        throw routeFailed(hop.server.peerId, thrown)
+      }
+    })
+  )
+}
+
+export function routeFailed(peerId: string, thrown: unknown): RequestError {
+  const { message, code, details } = toAndthenError(thrown)
+  const busy = code === 'BUSY' ? { retryAfterMs: details['retryAfterMs'] ?? RETRY_MS } : {}
+  return new RequestError('ROUTE_FAILED', `server ${peerId} of the route failed: ${message}`, {
+    retryable: true,
+    details: { peer: peerId, cause: code, ...busy }
+  })
+}
+
+async function openHop(
+  components: RouteComponents,
+  { owner, verify, maxLength }: RouteInit,
+  { peer, from, to }: RouteHop,
+  signal: AbortSignal
+): Promise<Hop> {
+  const { policy, facts, limits } = components
+  const target = policy.targets(peer.peerId, peer.addresses)
+  if (target.length === 0 || !policy.spend(owner, peer.peerId, target))
+    throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
+  const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
+  // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
+  const queued = new AbortController()
+  const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
+  const patience = { maxTensorBytes: limits.creditBytes, resumeMs: () => RESUME_MS }
+  const opening = openSession(components, { ...init, ...patience }, options)
+  const session = await opening.catch((thrown: unknown) => {
+    throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
+  })
+  return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
+}
+
+function pushTarget({ server, session }: Hop): { peerId: string; addresses: string[]; pushKey: Uint8Array } {
+  return { peerId: server.peerId, addresses: [...server.target], pushKey: session.opened.pushKey }
+}
