@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import type { Network, PeerStream } from '../../src/network/index.ts'
-import { HostedSession } from '../../src/inference/server/hosted-session.ts'
+import { HostedSession } from '../../src/inference/server/hosted/hosted-session.ts'
 import { INFERENCE_PROTOCOL, PUSH_PROTOCOL } from '../../src/wire/index.ts'
 import { goldens } from '../e2e/model.ts'
 import { ended, until } from '../network/cluster.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { Race } from '../../../src/inference/race/race.ts'
 import type { Effect } from '../../../src/inference/race/race-types.ts'
+import { Race } from '../../../src/inference/race/race.ts'
 import type { StepHeader, StepRecord } from '../../../src/inference/race/step-record.ts'
 
 /** Bytes of hidden states as a word; equal words are equal bytes, and a word is its own digest. */

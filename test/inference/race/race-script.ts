@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { Race } from '../../../src/inference/race/race.ts'
 import type { Effect, PushArrival, RaceInit } from '../../../src/inference/race/race-types.ts'
+import { Race } from '../../../src/inference/race/race.ts'
 import type { StepHeader } from '../../../src/inference/race/step-record.ts'
 
 /** Bytes as the tables name them; equal names are equal bytes. */

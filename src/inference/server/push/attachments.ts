@@ -1,6 +1,6 @@
 import { type Attach, equalBytes, toHex } from '../../../wire/index.ts'
 import { countIgnored, type ServerComponents } from '../facts.ts'
-import type { HostedSession } from '../hosted-session.ts'
+import type { HostedSession } from '../hosted/hosted-session.ts'
 import { PushAttachment } from './push-attachment.ts'
 import type { PushStream } from './push-stream.ts'
 import type { RejectedReason } from './upstream-check.ts'

@@ -1,4 +1,4 @@
-import type { HostedSession } from '../hosted-session.ts'
+import type { HostedSession } from '../hosted/hosted-session.ts'
 
 /** Steps that may be under way to one session at once. */
 const WINDOW_STEPS = 32

@@ -1,6 +1,6 @@
 import type { Route } from '../../../wire/index.ts'
-import { KEPT_SLAB_BYTES } from '../../owner/index.ts'
 import { RequestError } from '../../errors.ts'
+import { KEPT_SLAB_BYTES } from '../../owner/index.ts'
 import type { ServerComponents, SpanFacts } from '../facts.ts'
 
 /** What is kept of a route longer than needed at most: less often thrown away is less often allocated. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/index.ts'
+import type { Clock } from '../../../base/index.ts'
 
 /** One alarm for a deadline that moves with every step: set anew only when it must ring earlier. */
 export class RaceTimer {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../../base/index.ts'
-import type { RunTimings } from '../../session/index.ts'
-import type { Stamps } from '../../wire/index.ts'
-import type { StatesBuffer } from '../buffers.ts'
-import type { StepRecord } from '../race/step-record.ts'
+import type { Clock } from '../../../base/index.ts'
+import type { RunTimings } from '../../../session/index.ts'
+import type { Stamps } from '../../../wire/index.ts'
+import type { StatesBuffer } from '../../buffers.ts'
+import type { StepRecord } from '../../race/step-record.ts'
 
 /** Tells a client that two stamps are of one clock; new per process. */
 const clockId = randomBytes(8)

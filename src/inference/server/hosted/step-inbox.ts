@@ -1,4 +1,4 @@
-import type { BufferPool, StatesBuffer } from '../buffers.ts'
+import type { BufferPool, StatesBuffer } from '../../buffers.ts'
 
 /**
  * The owner's tensors, from their first byte until the step that they are for is computed: bounded in bytes, each with a

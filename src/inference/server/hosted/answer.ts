@@ -1,4 +1,4 @@
-import type { Session } from '../../session/index.ts'
+import type { Session } from '../../../session/index.ts'
 import {
   type Lengths,
   notPushedNames,
@@ -7,12 +7,12 @@ import {
   type Receipt,
   signReceipt,
   Want
-} from '../../wire/index.ts'
-import type { StatesBuffer } from '../buffers.ts'
-import type { StepRecord } from '../race/step-record.ts'
-import type { RouteResult } from './route/delegated-route.ts'
-import type { ServerComponents } from './facts.ts'
-import type { NextServer, Pushed } from './push/next-server.ts'
+} from '../../../wire/index.ts'
+import type { StatesBuffer } from '../../buffers.ts'
+import type { StepRecord } from '../../race/step-record.ts'
+import type { ServerComponents } from '../facts.ts'
+import type { NextServer, Pushed } from '../push/next-server.ts'
+import type { RouteResult } from '../route/delegated-route.ts'
 import { type StepNotes, stampsOf } from './step-notes.ts'
 
 /** An output as it is sent, and sent again. */
@@ -30,11 +30,11 @@ export interface Standing {
   readonly stale: () => boolean
 }
 
-type Components = Pick<ServerComponents, 'facts' | 'digest' | 'sign' | 'clock' | 'ledger'>
+export type AnswerComponents = Pick<ServerComponents, 'facts' | 'digest' | 'sign' | 'clock' | 'ledger'>
 
 /** Digests, signs and pushes on what a step computed, in this order, and makes the answer to its owner. */
 export function answerStep(
-  components: Components,
+  components: AnswerComponents,
   step: { session: Session; next: NextServer; record: StepRecord<StatesBuffer>; notes: StepNotes },
   standing: Standing
 ): Answer {
@@ -100,7 +100,7 @@ export function delegatedAnswer(own: Answer, route: RouteResult, standing: Stand
 }
 
 function receiptOf(
-  { facts, sign }: Components,
+  { facts, sign }: AnswerComponents,
   session: Session,
   { epoch, step, position, n }: StepRecord<StatesBuffer>,
   digests: { inputDigest: Uint8Array; outputDigest: Uint8Array }
