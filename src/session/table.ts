@@ -1,6 +1,8 @@
+import { Admission } from './admission.ts'
+import { Alarms } from './alarms.ts'
 import { Entry, type Rank, sessionKey } from './entry.ts'
 import { Epitaphs } from './epitaphs.ts'
-import { BusyError, DrainingError, SessionExistsError, SessionTooLargeError } from './errors.ts'
+import { SessionExistsError } from './errors.ts'
 import { HookRunner } from './hooks.ts'
 import { type SessionTableComponents, type SessionTableInit, withDefaults } from './init.ts'
 import { Residency } from './residency.ts'
@@ -8,8 +10,6 @@ import type { EndReason, OpenRequest, Session } from './session.ts'
 import { addDuration, Counters, countSessions, type SessionStatistics } from './statistics.ts'
 
 const incarnationBytes = 16
-/** Bounds of the guess of when to try again, ms. */
-const retryAfter = { least: 100, most: 60_000, unknown: 1000 }
 
 /**
  * All sessions of a server, and the one owner of every transition between their states.
@@ -24,9 +24,10 @@ const retryAfter = { least: 100, most: 60_000, unknown: 1000 }
  */
 export class SessionTable {
   readonly #components: SessionTableComponents
-  readonly #init: Required<SessionTableInit>
   readonly #hooks: HookRunner
   readonly #residency: Residency
+  readonly #admission: Admission
+  readonly #alarms: Alarms
   readonly #counters = new Counters()
   /** Alive sessions by key: one that terminates has made room for its successor. */
   readonly #alive = new Map<string, Entry>()
@@ -34,20 +35,22 @@ export class SessionTable {
   readonly #entries = new Set<Entry>()
   readonly #epitaphs = new Epitaphs()
   #order = 0
-  #draining = false
   #whenEmpty: (() => void)[] = []
 
   constructor(components: SessionTableComponents, init: SessionTableInit) {
     this.#components = components
-    this.#init = withDefaults(init)
+    const whole = withDefaults(init)
     const { clock, logger, hooks = {} } = components
-    this.#hooks = new HookRunner({ clock, logger, hooks }, { deadlineMs: this.#init.hookDeadlineMs })
+    this.#hooks = new HookRunner({ clock, logger, hooks }, { deadlineMs: whole.hookDeadlineMs })
     const effects = {
       resident: (entry: Entry) => this.#resident(entry),
       parked: (entry: Entry) => entry.move('parked'),
       evict: (entry: Entry, reason: EndReason) => void this.end(entry, reason)
     }
-    this.#residency = new Residency({ ...components, ...effects, counters: this.#counters }, this.#init)
+    const counters = this.#counters
+    this.#residency = new Residency({ ...components, ...effects, counters }, whole)
+    this.#admission = new Admission({ residency: this.#residency, counters }, whole)
+    this.#alarms = new Alarms({ clock, end: (entry, reason) => void this.end(entry, reason) }, whole)
   }
 
   /**
@@ -60,7 +63,7 @@ export class SessionTable {
     const old = this.#alive.get(key)
     if (old !== undefined && request.replace !== true) throw new SessionExistsError(request.id)
     const inherited = this.#inheritedRank(old)
-    this.#refuse(request, inherited !== undefined)
+    this.#admission.check(request, inherited !== undefined)
     if (old !== undefined) void this.end(old, 'SUPERSEDED')
     const { clock } = this.#components
     const rank = inherited ?? { priority: request.priority ?? 0, order: this.#order++ }
@@ -69,12 +72,7 @@ export class SessionTable {
     this.#alive.set(key, entry)
     this.#entries.add(entry)
     this.#residency.request(entry)
-    if (entry.state === 'queued') {
-      entry.arm(
-        'backlog',
-        clock.after(this.#init.backlog.deadlineMs, () => void this.end(entry, 'DEADLINE'))
-      )
-    }
+    if (entry.state === 'queued') this.#alarms.watchBacklog(entry)
     return entry
   }
 
@@ -109,10 +107,9 @@ export class SessionTable {
   connectionLost(session: Session, connection: number): void {
     const entry = own(session)
     if (!entry.alive || entry.connection !== connection || entry.armed('grace')) return
-    const give = (): void => void this.end(entry, 'DISCONNECT')
     // Without an incarnation there is nothing that the client could resume.
-    if (entry.state === 'queued') give()
-    else entry.arm('grace', this.#components.clock.after(this.#init.graceMs, give))
+    if (entry.state === 'queued') void this.end(entry, 'DISCONNECT')
+    else this.#alarms.watchAbsence(entry)
   }
 
   /** A frame of the owner came. */
@@ -146,7 +143,7 @@ export class SessionTable {
     entry.endRun()
     if (!entry.alive) return
     this.touch(entry)
-    this.#watchIdle(entry)
+    this.#alarms.watchIdle(entry)
     this.#residency.admit()
   }
 
@@ -162,7 +159,7 @@ export class SessionTable {
    * left.
    */
   async drain(options: { timeoutMs: number }): Promise<void> {
-    this.#draining = true
+    this.#admission.draining = true
     this.#endAll(entry => entry.state === 'queued')
     const cancel = this.#components.clock.after(options.timeoutMs, () => this.#endAll(() => true))
     await this.#empty()
@@ -171,7 +168,7 @@ export class SessionTable {
 
   /** Takes no new session and ends all (DRAIN). Resolves when none is left. */
   async close(): Promise<void> {
-    this.#draining = true
+    this.#admission.draining = true
     this.#endAll(() => true)
     await this.#empty()
   }
@@ -203,33 +200,11 @@ export class SessionTable {
     }
   }
 
-  #refuse(request: OpenRequest, inherits: boolean): void {
-    const { memoryBytes, backlog } = this.#init
-    let error: BusyError | DrainingError | SessionTooLargeError | undefined
-    if (this.#draining) error = new DrainingError()
-    else if (request.bytes > memoryBytes) error = new SessionTooLargeError(request.bytes, memoryBytes)
-    else if (!inherits && !this.#residency.hasRoom(request.bytes)) {
-      const waiting = this.#residency.waiting.backlog
-      if (waiting >= backlog.limit) error = new BusyError(`all rows are taken, ${waiting} wait`, this.#retryAfter())
-    }
-    if (error === undefined) return
-    this.#counters.refused++
-    throw error
-  }
-
   /** The place of one that waited, or, from one that has a row, the place before all others. */
   #inheritedRank(old: Entry | undefined): Rank | undefined {
     if (old === undefined) return undefined
     if (old.state === 'queued') return old.rank
     return old.row === undefined ? undefined : { priority: Number.POSITIVE_INFINITY, order: this.#order++ }
-  }
-
-  /** From how long leases have lasted: when a row may be free for one more behind the backlog. */
-  #retryAfter(): number {
-    const { count, totalMs } = this.#counters.lease
-    if (count === 0) return retryAfter.unknown
-    const turns = (this.#residency.waiting.length + 1) / this.#init.slots
-    return Math.round(Math.min(retryAfter.most, Math.max(retryAfter.least, (totalMs / count) * turns)))
   }
 
   /** The residency gave a row: a lease starts, or a parked session is back. */
@@ -244,7 +219,7 @@ export class SessionTable {
     entry.incarnation = this.#components.random(incarnationBytes)
     entry.grantedAt = now
     entry.lastActivity = now
-    this.#watchIdle(entry)
+    this.#alarms.watchIdle(entry)
     void this.#start(entry, promoted)
   }
 
@@ -253,21 +228,6 @@ export class SessionTable {
     entry.markStarted()
     this.#residency.admit()
     if (promoted && entry.alive) this.#notify(() => this.#components.events?.onPromoted?.(entry))
-  }
-
-  /** One alarm a session, set anew only when it rings: a token costs no timer. */
-  #watchIdle(entry: Entry): void {
-    const { idleLimitMs } = this.#init
-    if (idleLimitMs === 0 || entry.armed('idle')) return
-    const { clock } = this.#components
-    const ring = (): void => {
-      entry.disarm('idle')
-      // With a run in flight `runEnded` sets the next one.
-      if (entry.runs > 0) return
-      if (clock.now() - entry.lastActivity >= idleLimitMs) void this.end(entry, 'IDLE')
-      else this.#watchIdle(entry)
-    }
-    entry.arm('idle', clock.after(entry.lastActivity + idleLimitMs - clock.now(), ring))
   }
 
   #terminate(entry: Entry, reason: EndReason): void {
