@@ -1,5 +1,5 @@
-// The rpc_inference protocol on both ends. Where a push is checked: server/push/push-receiver.ts and server/push/upstream-check.ts;
-// which copy is used, what is proven and what is committed: race/race.ts.
+// The rpc_inference protocol on both ends. Where an upstream attaches: server/push/attachments.ts; where a push is verified:
+// server/push/push-receiver.ts; which copy is used: race/race.ts; where a step commits: race/cache-row.ts.
 export * from './owner/index.ts'
 export type { RequestErrorCode } from './errors.ts'
 export { createLedger, type Ledger, type SessionLimits, type SpanFacts } from './server/facts.ts'
