@@ -58,8 +58,8 @@ export class Attachments {
     const key = toHex(hosted.pushKey)
     for (const stream of [...this.#streams]) {
       if (stream.peer !== hosted.upstream) stream.detach(key)
+      // One that is attached has its credit: an owner that names it again and again has nothing sent to it for that.
       else if (stream.early.delete(key)) this.#admit(stream, key, hosted)
-      else if (stream.attachment(key) !== undefined) this.grant(stream, key)
     }
   }
 
@@ -101,7 +101,7 @@ export class Attachments {
       })
       return
     }
-    stream.grant(key, attachment.grant())
+    stream.grant(key, attachment.credit.grant())
   }
 
   /** Begins an attachment: a session has one at a time, on the stream that asked last. */

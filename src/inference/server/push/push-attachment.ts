@@ -1,51 +1,15 @@
 import type { HostedSession } from '../hosted/hosted-session.ts'
+import { PushCredit } from './push-credit.ts'
 
-/** Steps that may be under way to one session at once. */
-const WINDOW_STEPS = 32
-
-interface Totals {
-  steps: number
-  bytes: number
-}
-
-/**
- * One session attached to one incoming stream: totals since its attachment of what was begun, what is over (whole, or
- * refused by its header) and what may be begun. What is under way stays within one window.
- */
+/** One session attached to one incoming stream. */
 export class PushAttachment {
   readonly hosted: HostedSession
+  readonly credit: PushCredit
   /** More is granted later: too much came in vain. */
   withheld = false
-  readonly #windowBytes: number
-  readonly #begun: Totals = { steps: 0, bytes: 0 }
-  readonly #over: Totals = { steps: 0, bytes: 0 }
-  readonly #limit: Totals = { steps: 0, bytes: 0 }
 
   constructor(hosted: HostedSession, init: { windowBytes: number }) {
     this.hosted = hosted
-    this.#windowBytes = init.windowBytes
-  }
-
-  /** A push begins; false where it has no credit, and was not counted. */
-  begin(bytes: number): boolean {
-    if (this.#begun.steps >= this.#limit.steps || this.#begun.bytes + bytes > this.#limit.bytes) return false
-    this.#begun.steps++
-    this.#begun.bytes += bytes
-    return true
-  }
-
-  /** A push is over; true when half of the window is used up, so that more should be granted. */
-  finish(bytes: number): boolean {
-    this.#over.steps++
-    this.#over.bytes += bytes
-    const { steps, bytes: left } = this.#limit
-    return steps - this.#over.steps <= WINDOW_STEPS / 2 || left - this.#over.bytes <= this.#windowBytes / 2
-  }
-
-  /** Raises the limit to a full window beyond what is over; returns it. */
-  grant(): Readonly<Totals> {
-    this.#limit.steps = this.#over.steps + WINDOW_STEPS
-    this.#limit.bytes = this.#over.bytes + this.#windowBytes
-    return this.#limit
+    this.credit = new PushCredit(init)
   }
 }

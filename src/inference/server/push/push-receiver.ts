@@ -74,7 +74,7 @@ export class PushReceiver {
       if (stream.former(key)?.begin(bytes) !== true) this.#vain.push(stream.peer, bytes)
       return null
     }
-    if (!attachment.begin(bytes)) {
+    if (!attachment.credit.begin(bytes)) {
       this.#count('no-credit')
       this.#vain.push(stream.peer, bytes)
       return null
@@ -116,7 +116,7 @@ export class PushReceiver {
 
   /** A push is over, whatever came of it. */
   #finish(stream: PushStream, attachment: PushAttachment, bytes: number): void {
-    if (attachment.finish(bytes)) this.attachments.grant(stream, toHex(attachment.hosted.pushKey))
+    if (attachment.credit.finish(bytes)) this.attachments.grant(stream, toHex(attachment.hosted.pushKey))
   }
 
   #count(reason: RejectedReason): void {

@@ -13,12 +13,13 @@ import { RequestError } from '../../errors.ts'
 import type { Ledger } from '../facts.ts'
 import { type PartialPush, PartialPushes } from './partial-pushes.ts'
 import type { PushAttachment } from './push-attachment.ts'
+import type { PushCredit } from './push-credit.ts'
 
 /** A stream on which no session is attached is not kept: whoever has something to push opens another one. */
 const UNATTACHED_MS = 30_000
 /** Answers that wait to be read by a sender; one who asks and does not read is not kept. */
 const MAX_QUEUED_BYTES = 64 * 1024
-/** Attachments of one stream that ended here, remembered because what was granted to them may be under way. */
+/** Attachments of one stream that ended here, whose credit is remembered because what it granted may be under way. */
 const MAX_FORMER = 256
 
 export interface PushStreamComponents {
@@ -47,8 +48,8 @@ export class PushStream {
   readonly #components: PushStreamComponents
   readonly #writer: MessageWriter<AttachMessage>
   readonly #attached = new Map<string, PushAttachment>()
-  /** Those that ended here, and not yet there; the oldest first. */
-  readonly #former = new Map<string, PushAttachment>()
+  /** Of those that ended here, and not yet there, the oldest first: nothing of a session that is over is kept alive. */
+  readonly #former = new Map<string, PushCredit>()
   /** Not given up while a session is attached. */
   #keep: () => void = () => undefined
 
@@ -84,8 +85,8 @@ export class PushStream {
     return this.#attached.get(key)
   }
 
-  /** One that ended here; its sender may not know, and use up what it was granted. */
-  former(key: string): PushAttachment | undefined {
+  /** Of an attachment that ended here: its sender may not know, and use up what it was granted. */
+  former(key: string): PushCredit | undefined {
     return this.#former.get(key)
   }
 
@@ -100,7 +101,7 @@ export class PushStream {
     const attachment = this.#attached.get(key)
     if (attachment === undefined) return
     this.#attached.delete(key)
-    this.#former.set(key, attachment)
+    this.#former.set(key, attachment.credit)
     for (const [oldest] of this.#former) if (this.#former.size > MAX_FORMER) this.#former.delete(oldest)
     if (this.#attached.size === 0) this.#expectAttach()
     this.partial.forgetAll(attachment)

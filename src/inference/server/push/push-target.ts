@@ -21,7 +21,7 @@ export class PushTarget {
   #attached = false
   #steps = { sent: 0, limit: 0 }
   #bytes = { sent: 0, limit: 0 }
-  #waiters: ((reason: NotPushed) => void)[] = []
+  readonly #waiters = new Set<(reason: NotPushed) => void>()
   #failure: NotPushed = 'NOT_ATTACHED'
   #asked = false
 
@@ -77,11 +77,22 @@ export class PushTarget {
       resolve = accept
     })
     if (this.#attached) resolve('PUSHED')
-    else this.#waiters.push(resolve)
-    return { outcome, cancel: () => resolve(this.#failure) }
+    else this.#waiters.add(resolve)
+    const cancel = (): void => {
+      // An owner may ask any number of times while the next server is silent.
+      this.#waiters.delete(resolve)
+      resolve(this.#failure)
+    }
+    return { outcome, cancel }
+  }
+
+  /** How many wait for an answer. */
+  get waiting(): number {
+    return this.#waiters.size
   }
 
   #settle(reason: NotPushed): void {
-    for (const wake of this.#waiters.splice(0)) wake(reason)
+    for (const wake of this.#waiters) wake(reason)
+    this.#waiters.clear()
   }
 }

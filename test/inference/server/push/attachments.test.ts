@@ -1,6 +1,12 @@
-import { describe, expect, it } from 'vitest'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, it, vi } from 'vitest'
+import { HostedSession } from '../../../../src/inference/server/hosted/hosted-session.ts'
 import { Bench, settle } from '../bench.ts'
 import { push, scene } from './push-scene.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 describe('attaching', () => {
   it('before the owner names the upstream is answered when it does, and not before', async () => {
@@ -40,5 +46,42 @@ describe('attaching', () => {
     await settle()
     expect(set.upstream.attached.length).toBe(before)
     expect(set.node.ledger.ignored.get('shape')).toBe(2)
+  })
+
+  it('is answered once, however often the owner names the same upstream again', async () => {
+    const set = await scene()
+    const before = set.upstream.attached.length
+    for (let epoch = 1; epoch <= 100; epoch++)
+      set.owner.send({ kind: 'rewind', value: { epoch, length: 0, upstream: 'upstream' } })
+    await settle()
+    expect(set.upstream.attached.length).toBe(before)
+    set.owner.step({ epoch: 100, step: 0 })
+    push(set, { push: { epoch: 100 } })
+    await settle()
+    expect(set.owner.last('output').usedPush).toBe(true)
+  })
+
+  it('keeps nothing alive of a session that is over, though its upstream has not said that it knows', async () => {
+    const bench = new Bench()
+    const node = await bench.node('server')
+    const upstream = bench.upstream(node)
+    const end = vi.spyOn(HostedSession.prototype, 'end')
+    async function comeAndGo(): Promise<WeakRef<HostedSession>> {
+      const owner = await bench.session(node, { upstream: 'upstream' })
+      upstream.attach(owner.last('opened').pushKey)
+      await settle()
+      owner.send({ kind: 'close', value: {} })
+      await settle()
+      const [hosted] = end.mock.contexts
+      end.mockClear()
+      return new WeakRef(hosted as HostedSession)
+    }
+    const over = await comeAndGo()
+    await settle()
+    collectGarbage()
+    expect(upstream.attached).toHaveLength(1)
+    expect(upstream.stream.ended).toBe(false)
+    expect(over.deref()).toBeUndefined()
+    end.mockRestore()
   })
 })

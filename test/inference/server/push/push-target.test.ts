@@ -47,4 +47,10 @@ describe('a push target', () => {
     next.onLost('UNREACHABLE')
     expect(await third.outcome).toBe('UNREACHABLE')
   })
+
+  it('keeps nothing of those who gave up: an owner may ask as often as it likes', () => {
+    const next = target()
+    for (let asked = 0; asked < 1000; asked++) next.settled().cancel()
+    expect(next.waiting).toBe(0)
+  })
 })
