@@ -86,6 +86,19 @@ describe.each(policies)('a receipt that is forged, verified by %s', verify => {
   })
 })
 
+test('a server that once pushed what it had not signed troubles the next client no more', async () => {
+  const [node, next] = [chain[0]!, chain[1]!]
+  node.network.fault = lie(node, 4, (await createIdentity()).sign)
+  const results = []
+  for (let i = 0; i < 2; i++) {
+    const connection = await swarm.connect(chain)
+    results.push(await connection.generate({ prompt, maxNewTokens: tokens, verify: 'digest' }).result)
+  }
+  for (const { tokenIds, proofs } of results) expect({ tokenIds, proofs }).toEqual({ tokenIds: expected, proofs: [] })
+  expect(results[1], 'what is not signed was not pushed').toMatchObject({ replays: 0, pushes: { mismatched: 0 } })
+  expect(next.ledger.ignored.get('receipt')).toBeGreaterThan(0)
+})
+
 // The first server of a delegated route pushes to nobody, so here the second one lies.
 describe.each(policies.flatMap(verify => [0, 4].map(from => ({ verify, from }))))(
   'left to the first server, the second lies from step $from on, verified by $verify',

@@ -11,6 +11,7 @@ import { HostedSession } from './hosted/hosted-session.ts'
 import { checkOpen } from './open-check.ts'
 import type { OwnerConnection } from './owner-connection.ts'
 import type { Attachments } from './push/attachments.ts'
+import type { Forgers } from './push/forgers.ts'
 import type { PushSender } from './push/push-sender.ts'
 import { DelegatedRoute } from './route/delegated-route.ts'
 import { verifyPolicyName } from './route/route-check.ts'
@@ -29,6 +30,7 @@ export interface AdmissionComponents extends ServerComponents {
   readonly hosted: Map<Session, HostedSession>
   readonly sender: PushSender
   readonly attachments: Attachments
+  readonly forgers: Forgers
 }
 
 export interface AdmissionInit {

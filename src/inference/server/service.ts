@@ -111,9 +111,9 @@ export class InferenceServer {
       },
       { ...tableInit, slots: runner.slots }
     )
-    const { attachments } = this.#receiver
+    const { attachments, forgers } = this.#receiver
     this.#admission = new Admission(
-      { ...components, policy, table: this.table, hosted: this.#hosted, sender, attachments },
+      { ...components, policy, table: this.table, hosted: this.#hosted, sender, attachments, forgers },
       { kvBytesPerToken, delegateBytes, delegateMemoryBytes, trustPriorities, maxSessionsPerOwner }
     )
   }

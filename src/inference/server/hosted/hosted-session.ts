@@ -1,14 +1,6 @@
 import { type AndthenError, toAndthenError } from '../../../base/index.ts'
 import type { Session, SessionTable } from '../../../session/index.ts'
-import {
-  isSignedBy,
-  type Open,
-  type Push,
-  type Resume,
-  type Rewind,
-  type Step,
-  VerifyPolicy
-} from '../../../wire/index.ts'
+import { type Open, type Push, type Resume, type Rewind, type Step, VerifyPolicy } from '../../../wire/index.ts'
 import { BufferPool, type StatesBuffer } from '../../buffers.ts'
 import { RequestError } from '../../errors.ts'
 import type { Effect, PushArrival } from '../../race/race-types.ts'
@@ -16,6 +8,7 @@ import { Race } from '../../race/race.ts'
 import type { StepRecord } from '../../race/step-record.ts'
 import type { ServerComponents } from '../facts.ts'
 import type { OwnerConnection } from '../owner-connection.ts'
+import type { Forgers } from '../push/forgers.ts'
 import { NextServer } from '../push/next-server.ts'
 import type { PushSender } from '../push/push-sender.ts'
 import type { DelegatedRoute } from '../route/delegated-route.ts'
@@ -32,6 +25,7 @@ type Record = StepRecord<StatesBuffer>
 export interface HostedSessionComponents extends ServerComponents {
   readonly table: SessionTable
   readonly sender: PushSender
+  readonly forgers: Forgers
 }
 
 export interface HostedSessionInit {
@@ -155,7 +149,7 @@ export class HostedSession {
     if (push.step > 0) return
     // Off the critical path: by now the span computes, in another thread.
     setImmediate(() => {
-      if (this.session.signal.aborted || isSignedBy(upstream, push.receipt, this.#components.verify)) return
+      if (this.session.signal.aborted || this.#components.forgers.isSigned(upstream, push.receipt)) return
       this.#apply(this.race.onForgedReceipt(push.receipt))
     })
   }
@@ -287,12 +281,12 @@ export class HostedSession {
   }
 
   #tellMismatch({ epoch, step, pushed, owner, receipt }: Extract<Effect<StatesBuffer>, { kind: 'mismatch' }>): void {
-    const { ledger, logger, verify } = this.#components
+    const { ledger, logger, forgers } = this.#components
     ledger.mismatches++
     const told = { session: this.session.id, upstream: this.upstream, epoch, step }
     logger.warn(told, 'what was pushed is not what the client got')
     const { committed } = this.race.lengths
-    const upstreamReceipt = receipt !== null && isSignedBy(this.upstream, receipt, verify) ? receipt : null
+    const upstreamReceipt = receipt !== null && forgers.isSigned(this.upstream, receipt) ? receipt : null
     this.replies.mismatch({ epoch, step, committed, pushedDigest: pushed, ownerDigest: owner, upstreamReceipt })
   }
 }

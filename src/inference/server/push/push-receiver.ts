@@ -3,12 +3,13 @@ import { type MessageHandler, type Push, type PushMessage, toHex } from '../../.
 import type { StatesBuffer } from '../../buffers.ts'
 import { countIgnored, type ServerComponents } from '../facts.ts'
 import { Attachments } from './attachments.ts'
+import { Forgers } from './forgers.ts'
 import type { PushAttachment } from './push-attachment.ts'
 import { PushStream } from './push-stream.ts'
 import { checkPush, type RejectedReason } from './upstream-check.ts'
 import { VainPushes } from './vain-pushes.ts'
 
-type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock' | 'logger' | 'ledger'>
+type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'verify' | 'clock' | 'logger' | 'ledger'>
 
 /**
  * Where a push is verified: by its header before a byte of it is kept, by its bytes and its receipt before it reaches a
@@ -17,11 +18,13 @@ type Components = Pick<ServerComponents, 'facts' | 'limits' | 'digest' | 'clock'
 export class PushReceiver {
   /** Who may push, and into which sessions. */
   readonly attachments: Attachments
+  readonly forgers: Forgers
   readonly #components: Components
   readonly #vain: VainPushes
 
   constructor(components: Components) {
     this.#components = components
+    this.forgers = new Forgers(components)
     this.#vain = new VainPushes(components)
     this.attachments = new Attachments({ ...components, vain: this.#vain })
   }
@@ -102,7 +105,8 @@ export class PushReceiver {
     const { epoch, step, position, n, receipt } = push
     const { bytes } = input
     const digest = digestOf({ boundary: facts.from, position, n }, bytes)
-    const reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: peer })
+    let reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: peer })
+    if (reason === null && this.forgers.refuses(peer, receipt)) reason = 'receipt'
     if (reason !== null) {
       hosted.dropBuffer(input)
       this.#count(reason)

@@ -126,6 +126,33 @@ describe('a push', () => {
     expect(set.node.runner.length(0)).toBe(2)
   })
 
+  it('with a forged signature is none any more, to any session, once its sender is known to forge', async () => {
+    const set = await scene()
+    for (const step of [0, 1]) {
+      set.owner.step({ step, position: step })
+      push(set, { push: { step, position: step }, ...(step > 0 && { signer: 'mallory' }) })
+    }
+    await settle()
+    set.owner.send({ kind: 'verify', value: { epoch: 0, step: 1, digest: inputDigest(set.node, 1, statesOf(6)) } })
+    await settle()
+    expect(set.owner.last('mismatch')).toMatchObject({ step: 1, upstreamReceipt: null })
+
+    const owner = await set.bench.session(set.node, { id: new Uint8Array(16).fill(2), upstream: 'upstream' })
+    const other = { ...set, owner, pushKey: owner.last('opened').pushKey }
+    other.upstream.attach(other.pushKey)
+    for (const step of [0, 1]) {
+      owner.step({ step, position: step })
+      push(other, { push: { step, position: step }, ...(step > 0 && { signer: 'mallory' }) })
+    }
+    await settle()
+    expect(owner.all('output').map(({ step, usedPush }) => [step, usedPush])).toEqual([[0, true]])
+    expect(set.node.ledger.ignored.get('receipt')).toBe(1)
+    push(other, { push: { step: 1, position: 1 } })
+    await settle()
+    expect(owner.last('output')).toMatchObject({ step: 1, usedPush: true })
+    expect(owner.all('mismatch')).toEqual([])
+  })
+
   it('of a peer that the owner did not name never gets in, with the right key or without', async () => {
     const set = await scene()
     const mallory = set.bench.upstream(set.node, 'mallory')
