@@ -105,11 +105,11 @@ export class IdentityError extends AndthenError {
   }
 }
 
-/** A peer asks for more than its share; `details` has `peer`, `what` and `retryAfterMs`. */
+/** A peer, or its host with all its peers, asks for more than its share; `details` has `peer`, `what` and `retryAfterMs`. */
 export class RateLimitedError extends AndthenError {
   override readonly name = 'RateLimitedError'
   constructor(peer: string, what: 'streams' | 'bytes' | 'pushes in vain', retryAfterMs: number) {
-    super('RATE_LIMITED', `peer ${peer} is over its limit of ${what}: try again in ${retryAfterMs} ms`, {
+    super('RATE_LIMITED', `peer ${peer}, or its host, is over its limit of ${what}: try again in ${retryAfterMs} ms`, {
       retryable: true,
       details: { peer, what, retryAfterMs }
     })

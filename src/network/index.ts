@@ -39,6 +39,7 @@ export {
   scopeOf
 } from './peer-address.ts'
 export type { RelayingInit } from './libp2p-node.ts'
+export { type Asker, PeerLimiter } from './peer-limiter.ts'
 export type { PeerStream } from './peer-stream.ts'
 export type { PeerTarget } from './peer-target.ts'
 export { verifySignature } from './signature.ts'

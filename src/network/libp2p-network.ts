@@ -19,12 +19,20 @@ import type {
   Relaying,
   StreamHandler
 } from './network.ts'
-import { byReach, isPublicAddress, parseDialAddress, provesReach, relayOf, withPeerId } from './peer-address.ts'
+import {
+  byReach,
+  isPublicAddress,
+  parseDialAddress,
+  provesReach,
+  relayOf,
+  sourceOf,
+  withPeerId
+} from './peer-address.ts'
 import type { PeerStream } from './peer-stream.ts'
 import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
 import type { ConnectionPool } from './pool.ts'
-import { RateLimiter } from './rate-limiter.ts'
+import { type Asker, PeerLimiter } from './peer-limiter.ts'
 import type { RelayReservations } from './relay-reservations.ts'
 
 interface NetworkComponents {
@@ -47,15 +55,15 @@ export class Libp2pNetwork implements Network {
   readonly counters: Readonly<NetworkCounters>
   readonly #components: NetworkComponents
   readonly #announce: readonly string[]
-  readonly #streamLimit: RateLimiter
-  readonly #byteLimit: RateLimiter | undefined
+  readonly #streamLimit: PeerLimiter
+  readonly #byteLimit: PeerLimiter | undefined
   #reached = false
 
   constructor(components: NetworkComponents, init: Libp2pNetworkInit) {
     this.#components = components
     this.#announce = init.announce
-    this.#streamLimit = new RateLimiter(components, init.limits.streams ?? STREAM_LIMIT)
-    this.#byteLimit = init.limits.bytes && new RateLimiter(components, init.limits.bytes)
+    this.#streamLimit = new PeerLimiter(components, init.limits.streams ?? STREAM_LIMIT)
+    this.#byteLimit = init.limits.bytes && new PeerLimiter(components, init.limits.bytes)
     this.counters = components.counters
     this.peerId = components.node.libp2p.peerId.toString()
   }
@@ -104,10 +112,10 @@ export class Libp2pNetwork implements Network {
     const { node, pool } = this.#components
     const { onOverLimit } = options
     const onStream = (stream: Stream, connection: Connection): void => {
-      const peer = connection.remotePeer.toString()
-      const waitMs = this.#streamLimit.take(peer)
+      const asker = askerOf(connection)
+      const waitMs = this.#streamLimit.take(asker)
       if (waitMs === 0) return handler(this.#wrap(stream, pool.hold(connection), onOverLimit))
-      const error = this.#overLimit(peer, 'streams', waitMs)
+      const error = this.#overLimit(asker.peer, 'streams', waitMs)
       if (onOverLimit === undefined) return stream.abort(error)
       const refused = this.#wrap(stream, pool.hold(connection))
       refused.onData = () => undefined
@@ -197,10 +205,10 @@ export class Libp2pNetwork implements Network {
 
   /** The stream holds the lease until it ends. */
   #wrap(stream: Stream, lease: Lease, onOverLimit?: HandleOptions['onOverLimit']): PeerStream {
-    const remotePeer = lease.connection.remotePeer.toString()
+    const { peer: remotePeer, host: remoteHost } = askerOf(lease.connection)
     const byteLimit = this.#byteLimit
     const meter = (bytes: number): Error | undefined => {
-      const waitMs = byteLimit?.take(remotePeer, bytes) ?? 0
+      const waitMs = byteLimit?.take({ peer: remotePeer, host: remoteHost }, bytes) ?? 0
       if (waitMs === 0) return undefined
       const error = this.#overLimit(remotePeer, 'bytes', waitMs)
       onOverLimit?.(wrapped, error)
@@ -209,6 +217,7 @@ export class Libp2pNetwork implements Network {
     const wrapped: PeerStream = new MuxedStream({
       stream,
       remotePeer,
+      remoteHost,
       counters: this.#components.counters,
       onEnd: () => lease[Symbol.dispose](),
       meter: byteLimit && meter
@@ -238,4 +247,8 @@ export class Libp2pNetwork implements Network {
     else counters.streamsOverBytes++
     return new RateLimitedError(peer, what, waitMs)
   }
+}
+
+function askerOf({ remotePeer, remoteAddr }: Connection): Asker {
+  return { peer: remotePeer.toString(), host: sourceOf(remoteAddr.toString()) }
 }

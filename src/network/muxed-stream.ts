@@ -10,6 +10,7 @@ import { tuneStream } from './yamux-tuning.ts'
 export interface MuxedStreamInit {
   readonly stream: Stream
   readonly remotePeer: string
+  readonly remoteHost: string
   readonly counters: NetworkCounters
   /** Called with each piece that comes; an error it returns ends the stream. */
   readonly meter?: ((bytes: number) => Error | undefined) | undefined
@@ -22,6 +23,7 @@ const ignore = (): void => undefined
 /** A PeerStream over a libp2p stream. */
 export class MuxedStream implements PeerStream {
   readonly remotePeer: string
+  readonly remoteHost: string
   readonly protocol: string
   onDrain: () => void = ignore
   readonly #stream: Stream
@@ -44,6 +46,7 @@ export class MuxedStream implements PeerStream {
   constructor(init: MuxedStreamInit) {
     const { stream, counters } = init
     this.remotePeer = init.remotePeer
+    this.remoteHost = init.remoteHost
     this.protocol = stream.protocol
     this.#stream = stream
     this.#counters = counters

@@ -47,9 +47,9 @@ export interface NetworkInit {
 export interface PeerLimits {
   /** Connections from one host. @default 20 a second, 512 at once */
   readonly dials?: RateLimit
-  /** Streams from one peer. @default 100 a second, 1024 at once */
+  /** Streams from one peer; eight times as many from one host. @default 100 a second, 1024 at once */
   readonly streams?: RateLimit
-  /** Bytes from one peer. @default unlimited */
+  /** Bytes from one peer; eight times as many from one host. @default unlimited */
   readonly bytes?: RateLimit
 }
 

@@ -192,6 +192,14 @@ export function networkOf(host: string): string {
   return `${whole.slice(0, 4).join(':')}::/64`
 }
 
+/**
+ * Whose limits count for what comes from an address: its host's. All that comes through a relay comes from one host: there
+ * each peer counts for itself.
+ */
+export function sourceOf(address: string): string {
+  return relayOf(address) === undefined ? networkOf(hostOf(address)) : address
+}
+
 /** Scope of a multiaddr, by the IP address or name it begins with (a relay's, for an address through a relay). */
 export function scopeOf(address: string): AddressScope {
   return scopeOfHost(hostOf(address))

@@ -72,6 +72,10 @@ class TamperedStream implements PeerStream {
     return this.#stream.remotePeer
   }
 
+  get remoteHost(): string {
+    return this.#stream.remoteHost
+  }
+
   get protocol(): string {
     return this.#stream.protocol
   }

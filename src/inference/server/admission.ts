@@ -147,8 +147,8 @@ export class Admission {
   }
 
   async #openRoute(hosted: HostedSession, route: Route): Promise<void> {
-    const { session, open } = hosted
-    const { owner, maxLength, signal } = session
+    const { session, open, owner } = hosted
+    const { maxLength, signal } = session
     const init = { route, owner, maxLength, verify: verifyPolicyName(open) }
     const opened = await DelegatedRoute.open(this.#components, init, signal)
     opened.onFailed = error => hosted.endFor(error)

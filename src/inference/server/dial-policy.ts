@@ -1,5 +1,13 @@
 import { type Clock, UsageError } from '../../base/index.ts'
-import { hostOf, isPublicAddress, networkOf, parsePeerAddress, RateLimiter } from '../../network/index.ts'
+import {
+  type Asker,
+  hostOf,
+  isPublicAddress,
+  networkOf,
+  parsePeerAddress,
+  PeerLimiter,
+  RateLimiter
+} from '../../network/index.ts'
 
 const minute = 60
 /** Dials that one owner may cause: re-routing needs few. */
@@ -24,13 +32,13 @@ interface DialPolicyComponents {
 export class DialPolicy {
   readonly #isPublic: () => boolean
   readonly #isConnected: (peerId: string) => boolean
-  readonly #owners: RateLimiter
+  readonly #owners: PeerLimiter
   readonly #hosts: RateLimiter
 
   constructor(components: DialPolicyComponents) {
     this.#isPublic = () => components.ownAddresses().some(isPublicAddress)
     this.#isConnected = components.isConnected
-    this.#owners = new RateLimiter(components, OWNER_LIMIT)
+    this.#owners = new PeerLimiter(components, OWNER_LIMIT)
     this.#hosts = new RateLimiter(components, HOST_LIMIT)
   }
 
@@ -48,7 +56,7 @@ export class DialPolicy {
    * Takes a dial of these targets off the allowances of its owner and of each host; false when one is used up. A peer that
    * is connected is not dialled: that costs nothing.
    */
-  spend(owner: string, peerId: string, targets: readonly string[]): boolean {
+  spend(owner: Asker, peerId: string, targets: readonly string[]): boolean {
     if (this.#isConnected(peerId)) return true
     const hosts = [...new Set(targets.map(address => networkOf(hostOf(address))))]
     return this.#owners.take(owner) === 0 && hosts.every(host => this.#hosts.take(host) === 0)

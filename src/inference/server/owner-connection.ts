@@ -1,5 +1,5 @@
 import { AndthenError, type Clock, type Logger, TimeoutError, toAndthenError } from '../../base/index.ts'
-import type { PeerStream } from '../../network/index.ts'
+import type { Asker, PeerStream } from '../../network/index.ts'
 import {
   type Lengths,
   type MessageHandler,
@@ -36,6 +36,8 @@ export interface ErrorContext {
 /** The stream of one owner, as messages. Garbage on it ends it with a typed `Error`; it never reaches a session. */
 export class OwnerConnection {
   readonly owner: string
+  /** The owner, and where it is: who answers for what this node does for it. */
+  readonly asker: Asker
   readonly #clock: Clock
   readonly #stream: PeerStream
   readonly #writer: MessageWriter<ServerMessage>
@@ -52,6 +54,7 @@ export class OwnerConnection {
     const { stream, handler, clock, logger } = components
     this.#clock = clock
     this.owner = stream.remotePeer
+    this.asker = { peer: stream.remotePeer, host: stream.remoteHost }
     this.#stream = stream
     this.#onSlow = init.onSlow
     this.#writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: stream })

@@ -197,8 +197,8 @@ export class Bench {
     return new Owner(this.networks.open(peerId, node.peerId, INFERENCE_PROTOCOL))
   }
 
-  upstream(node: Node, peerId = 'upstream'): Upstream {
-    return new Upstream(peerId, this.networks.open(peerId, node.peerId, PUSH_PROTOCOL))
+  upstream(node: Node, peerId = 'upstream', host?: string): Upstream {
+    return new Upstream(peerId, this.networks.open(peerId, node.peerId, PUSH_PROTOCOL, host))
   }
 
   /** An owner with an open session. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../../../src/base/index.ts'
-import { createIdentity } from '../../../src/network/index.ts'
+import { type Asker, createIdentity } from '../../../src/network/index.ts'
 import { DialPolicy } from '../../../src/inference/server/dial-policy.ts'
 
 const policy = (own: string[], clock = new ManualClock(), connected: string[] = []): DialPolicy =>
@@ -22,6 +22,8 @@ const named = [
   '/dns4/example.com/tcp/443'
 ]
 
+/** Each of its own host, unless told another. */
+const by = (peer: string, host = `host of ${peer}`): Asker => ({ peer, host })
 const at = (host: number): string[] => [`/ip4/10.0.0.${host}/tcp/1`]
 
 describe('dialling for a client', () => {
@@ -67,29 +69,36 @@ describe('dialling for a client', () => {
   it('an owner has 32 dials, which come back over a minute; others are not concerned', () => {
     const clock = new ManualClock()
     const dials = policy([], clock)
-    const spent = Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)
+    const spent = Array.from({ length: 40 }, () => dials.spend(by('ann'), peer, at(1))).filter(allowed => allowed)
     expect(spent).toHaveLength(32)
-    expect([dials.spend('ann', peer, at(1)), dials.spend('bob', peer, at(1))]).toEqual([false, true])
+    expect([dials.spend(by('ann'), peer, at(1)), dials.spend(by('bob'), peer, at(1))]).toEqual([false, true])
     clock.advance(30_000)
-    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)).toHaveLength(
-      16
-    )
+    expect(
+      Array.from({ length: 40 }, () => dials.spend(by('ann'), peer, at(1))).filter(allowed => allowed)
+    ).toHaveLength(16)
+  })
+
+  it('owners of one host have as many dials as eight, and no more by other ids; other hosts are not concerned', () => {
+    const dials = policy([])
+    const spent = Array.from({ length: 400 }, (_, i) => dials.spend(by(`id ${i}`, 'one'), peer, at(i % 250)))
+    expect(spent.filter(allowed => allowed)).toHaveLength(8 * 32)
+    expect(dials.spend(by('bob', 'another'), peer, at(1))).toBe(true)
   })
 
   it('a peer that is connected is not dialled, and costs an owner nothing', () => {
     const dials = policy([], new ManualClock(), [other])
-    const reached = Array.from({ length: 100 }, () => dials.spend('ann', other, at(1)))
+    const reached = Array.from({ length: 100 }, () => dials.spend(by('ann'), other, at(1)))
     expect(reached.every(allowed => allowed)).toBe(true)
-    expect(Array.from({ length: 40 }, () => dials.spend('ann', peer, at(1))).filter(allowed => allowed)).toHaveLength(
-      32
-    )
+    expect(
+      Array.from({ length: 40 }, () => dials.spend(by('ann'), peer, at(1))).filter(allowed => allowed)
+    ).toHaveLength(32)
   })
 
   it('a host has 64 dials, which come back over a minute, however many owners and peers are named', () => {
     const clock = new ManualClock()
     const dials = policy([], clock)
     const spent = (count: number, host: number): number =>
-      Array.from({ length: count }, (_, i) => dials.spend(`owner ${i}`, peer, at(host))).filter(allowed => allowed)
+      Array.from({ length: count }, (_, i) => dials.spend(by(`owner ${i}`), peer, at(host))).filter(allowed => allowed)
         .length
     expect([spent(100, 1), spent(30, 2)]).toEqual([64, 30])
     clock.advance(15_000)

@@ -5,6 +5,7 @@ const nothing = (): void => undefined
 /** One end of a stream in memory. What is sent arrives with the next turn of the event loop, unless it is stalled. */
 export class MemoryStream implements PeerStream {
   readonly remotePeer: string
+  readonly remoteHost: string
   readonly protocol: string
   onData: (chunk: Uint8Array) => void = nothing
   onDrain: () => void = nothing
@@ -15,8 +16,9 @@ export class MemoryStream implements PeerStream {
   #queue: Uint8Array[] = []
   #ended = false
 
-  constructor(remotePeer: string, protocol: string) {
+  constructor(remotePeer: string, protocol: string, remoteHost = `host of ${remotePeer}`) {
     this.remotePeer = remotePeer
+    this.remoteHost = remoteHost
     this.protocol = protocol
   }
 
@@ -70,11 +72,11 @@ export class MemoryStream implements PeerStream {
 export class MemoryNetworks {
   readonly #handlers = new Map<string, Map<string, StreamHandler>>()
 
-  /** A stream of `from` to `to`. */
-  open(from: string, to: string, protocol: string): MemoryStream {
+  /** A stream of `from`, who is at `host`, to `to`. */
+  open(from: string, to: string, protocol: string, host?: string): MemoryStream {
     const handler = this.#handlers.get(to)?.get(protocol)
     if (handler === undefined) throw new Error(`${to} does not speak ${protocol}`)
-    const [here, there] = [new MemoryStream(to, protocol), new MemoryStream(from, protocol)]
+    const [here, there] = [new MemoryStream(to, protocol), new MemoryStream(from, protocol, host)]
     here.other = there
     there.other = here
     handler(there)

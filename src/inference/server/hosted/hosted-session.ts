@@ -1,4 +1,5 @@
 import { type AndthenError, toAndthenError } from '../../../base/index.ts'
+import type { Asker } from '../../../network/index.ts'
 import type { Session, SessionTable } from '../../../session/index.ts'
 import { type Open, type Push, type Resume, type Rewind, type Step, VerifyPolicy } from '../../../wire/index.ts'
 import { BufferPool, type StatesBuffer } from '../../buffers.ts'
@@ -41,6 +42,8 @@ export interface HostedSessionInit {
 /** The server end of one session: carries out what the race decides. */
 export class HostedSession {
   readonly session: Session
+  /** Who opened it, and from where: dials and attaches that it causes are held against both. */
+  readonly owner: Asker
   /** As its owner asked for it. */
   readonly open: Open
   readonly pushKey: Uint8Array
@@ -63,6 +66,7 @@ export class HostedSession {
     this.#components = components
     this.#onUpstream = init.onUpstream
     this.session = init.session
+    this.owner = init.connection.asker
     this.open = init.open
     this.pushKey = init.pushKey
     this.upstream = init.open.upstream
@@ -75,7 +79,7 @@ export class HostedSession {
     })
     const { race, session } = this
     this.#inbox = new StepInbox(this.#pool, { maxBytes: limits.creditBytes })
-    this.#next = new NextServer(components.sender, session.owner)
+    this.#next = new NextServer(components.sender, this.owner)
     this.#runs = new StepRuns(components, session)
     this.#answers = new StepAnswers(components, { session, race, next: this.#next })
     this.#check = new StepCheck({ ...components, inbox: this.#inbox, next: this.#next, answers: this.#answers })

@@ -113,6 +113,6 @@ export class Attachments {
 
   #reject(stream: PushStream, reason: RejectedReason): void {
     countIgnored(this.#components.ledger, reason)
-    this.#components.vain.attach(stream.peer)
+    this.#components.vain.attach(stream.asker)
   }
 }

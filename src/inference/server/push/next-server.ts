@@ -1,3 +1,4 @@
+import type { Asker } from '../../../network/index.ts'
 import { type NotPushed, notPushedNames, type Peer, type Push, type Rewound, toHex } from '../../../wire/index.ts'
 import type { PushSender } from './push-sender.ts'
 import type { PushTarget } from './push-target.ts'
@@ -15,11 +16,11 @@ const none = new Uint8Array()
 /** The server that this session's owner named as its next, which may change at any step. */
 export class NextServer {
   readonly #sender: PushSender
-  readonly #owner: string
+  readonly #owner: Asker
   #target: PushTarget | null = null
   #pushKey: Uint8Array = none
 
-  constructor(sender: PushSender, owner: string) {
+  constructor(sender: PushSender, owner: Asker) {
     this.#sender = sender
     this.#owner = owner
   }

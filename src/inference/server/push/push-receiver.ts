@@ -50,7 +50,7 @@ export class PushReceiver {
       }
     )
     this.attachments.opened(pushes)
-    const error = this.#vain.refusal(pushes.peer)
+    const error = this.#vain.refusal(pushes.asker)
     if (error !== null) pushes.giveUp(error)
   }
 
@@ -74,12 +74,12 @@ export class PushReceiver {
     if (attachment === undefined) {
       this.#count(this.attachments.has(key) ? 'not-attached' : 'unknown-session')
       // It was granted before its session ended or was given another upstream, which its sender may not know.
-      if (stream.former(key)?.begin(bytes) !== true) this.#vain.push(stream.peer, bytes)
+      if (stream.former(key)?.begin(bytes) !== true) this.#vain.push(stream.asker, bytes)
       return null
     }
     if (!attachment.credit.begin(bytes)) {
       this.#count('no-credit')
-      this.#vain.push(stream.peer, bytes)
+      this.#vain.push(stream.asker, bytes)
       return null
     }
     if (push.n < 1 || bytes !== push.n * this.#components.facts.hiddenSize * 4) {

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, toAndthenError } from '../../../base/index.ts'
-import { type Network, type PeerStream, RateLimiter } from '../../../network/index.ts'
+import { type Asker, type Network, PeerLimiter, type PeerStream } from '../../../network/index.ts'
 import {
   attachFrames,
   type AttachMessage,
@@ -52,18 +52,18 @@ export class PushSender {
   readonly #modelDigest: Uint8Array
   readonly #boundary: number
   readonly #links = new Map<string, Link>()
-  readonly #attaches: RateLimiter
+  readonly #attaches: PeerLimiter
 
   /** `boundary` is one past this server's last block: the first of every next server. */
   constructor(components: PushSenderComponents, init: { modelDigest: Uint8Array; boundary: number }) {
     this.#components = components
-    this.#attaches = new RateLimiter(components, ATTACHES_PER_OWNER)
+    this.#attaches = new PeerLimiter(components, ATTACHES_PER_OWNER)
     this.#modelDigest = init.modelDigest
     this.#boundary = init.boundary
   }
 
   /** Begins to attach a session of `owner` to its next server; ends with `release`. */
-  attach(next: NextServer, owner: string): PushTarget {
+  attach(next: NextServer, owner: Asker): PushTarget {
     const target = new PushTarget(next, owner)
     const known = this.#links.get(next.peerId)
     const link = known ?? { targets: new Map<string, PushTarget>(), stream: null, writer: null, dialling: false }
@@ -122,7 +122,7 @@ export class PushSender {
     else this.#sendAttach(link, target)
   }
 
-  async #connect(next: NextServer, link: Link, owner: string): Promise<void> {
+  async #connect(next: NextServer, link: Link, owner: Asker): Promise<void> {
     const { network, policy } = this.#components
     const targets = policy.targets(next.peerId, next.addresses)
     if (targets.length === 0 || !policy.spend(owner, next.peerId, targets))

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, toAndthenError } from '../../../base/index.ts'
-import { type PeerStream, RateLimitedError } from '../../../network/index.ts'
+import { type Asker, type PeerStream, RateLimitedError } from '../../../network/index.ts'
 import {
   attachFrames,
   type AttachMessage,
@@ -42,6 +42,8 @@ export interface PushStreamInit {
 export class PushStream {
   /** From whom is proven by its connection. */
   readonly peer: string
+  /** It, and where it is: who answers for what comes in vain. */
+  readonly asker: Asker
   readonly partial: PartialPushes
   /** Keys asked for before their owner named this peer. */
   readonly early = new Set<string>()
@@ -56,6 +58,7 @@ export class PushStream {
   constructor(components: PushStreamComponents, init: PushStreamInit) {
     const { stream, clock } = components
     this.peer = stream.remotePeer
+    this.asker = { peer: stream.remotePeer, host: stream.remoteHost }
     this.#components = components
     this.#writer = new MessageWriter<AttachMessage>({ codec: attachFrames, sink: stream })
     const reader = new MessageReader<PushMessage>({ codec: pushFrames, handler: init.handler }, init)

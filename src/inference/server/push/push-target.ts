@@ -1,3 +1,4 @@
+import type { Asker } from '../../../network/index.ts'
 import type { NotPushed } from '../../../wire/index.ts'
 
 /** The next server of one session, as its owner named it. */
@@ -17,7 +18,7 @@ export interface NextServer {
  */
 export class PushTarget {
   readonly next: NextServer
-  readonly owner: string
+  readonly owner: Asker
   #attached = false
   #steps = { sent: 0, limit: 0 }
   #bytes = { sent: 0, limit: 0 }
@@ -25,7 +26,7 @@ export class PushTarget {
   #failure: NotPushed = 'NOT_ATTACHED'
   #asked = false
 
-  constructor(next: NextServer, owner: string) {
+  constructor(next: NextServer, owner: Asker) {
     this.next = next
     this.owner = owner
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../base/index.ts'
-import { RateLimitedError, RateLimiter } from '../../../network/index.ts'
+import { type Asker, PeerLimiter, RateLimitedError, RateLimiter } from '../../../network/index.ts'
 
 /** More than chance brings about, and so few that refusing them takes no time to speak of. */
 const LIMIT = { burst: 256, perSecond: 64 }
@@ -13,25 +13,25 @@ const LEAST_LEFT = 16
 /**
  * What came in vain, held against whoever alone can have caused it. A peer sends where its clients say, so that any of them
  * can make an honest one push what is of no use; but never beyond the credit that it was granted. What exceeds it counts
- * against the peer, whose push streams are ended in the end; what does not counts against the session that it was sent
+ * against the peer, and its host, whose push streams are ended in the end; what does not counts against the session that it was sent
  * to, which is granted no more for a while, and against no other.
  */
 export class VainPushes {
-  readonly #ofPeers: RateLimiter
+  readonly #ofPeers: PeerLimiter
   readonly #ofSessions: RateLimiter
 
   constructor(components: { readonly clock: Clock }) {
-    this.#ofPeers = new RateLimiter(components, LIMIT)
+    this.#ofPeers = new PeerLimiter(components, LIMIT)
     this.#ofSessions = new RateLimiter(components, LIMIT)
   }
 
   /** A push that was not granted. @throws RateLimitedError: the stream is to be ended */
-  push(peer: string, bytes: number): void {
+  push(peer: Asker, bytes: number): void {
     this.#charge(peer, costOf(bytes))
   }
 
   /** An attach to what is not there, or not for this peer. @throws RateLimitedError: the stream is to be ended */
-  attach(peer: string): void {
+  attach(peer: Asker): void {
     this.#charge(peer, ATTACH_COST)
   }
 
@@ -46,18 +46,19 @@ export class VainPushes {
   }
 
   /** Why a new stream of this peer is of no use now; null where it is. */
-  refusal(peer: string): RateLimitedError | null {
+  refusal(peer: Asker): RateLimitedError | null {
     const waitMs = this.#ofPeers.wait(peer, LEAST_LEFT)
     return waitMs > 0 ? inVain(peer, waitMs) : null
   }
 
-  #charge(peer: string, cost: number): void {
+  #charge(peer: Asker, cost: number): void {
     const waitMs = this.#ofPeers.take(peer, cost)
     if (waitMs > 0) throw inVain(peer, waitMs)
   }
 }
 
-const inVain = (peer: string, waitMs: number): RateLimitedError => new RateLimitedError(peer, 'pushes in vain', waitMs)
+const inVain = ({ peer }: Asker, waitMs: number): RateLimitedError =>
+  new RateLimitedError(peer, 'pushes in vain', waitMs)
 
 function costOf(bytes: number): number {
   return 1 + Math.floor(bytes / FRAGMENT_BYTES)

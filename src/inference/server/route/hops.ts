@@ -1,5 +1,5 @@
 import { toAndthenError } from '../../../base/index.ts'
-import type { Network } from '../../../network/index.ts'
+import type { Asker, Network } from '../../../network/index.ts'
 import { BusyError } from '../../../session/index.ts'
 import type { Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
 import { RequestError } from '../../errors.ts'
@@ -20,7 +20,7 @@ export interface RouteComponents extends ServerComponents {
 export interface RouteInit {
   readonly route: Route
   /** Who asked for it, and pays with its allowance of dials. */
-  readonly owner: string
+  readonly owner: Asker
   readonly verify: VerifyPolicyName
   readonly maxLength: number
 }

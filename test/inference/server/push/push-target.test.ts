@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { PushTarget } from '../../../../src/inference/server/push/push-target.ts'
 
-const target = (): PushTarget => new PushTarget({ peerId: 'b', addresses: [], pushKey: '00' }, 'owner')
+const target = (): PushTarget =>
+  new PushTarget({ peerId: 'b', addresses: [], pushKey: '00' }, { peer: 'owner', host: 'its host' })
 
 describe('a push target', () => {
   it('lets nothing through before it is attached, nor beyond its credit', () => {

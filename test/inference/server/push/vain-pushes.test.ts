@@ -27,6 +27,27 @@ describe('a push', () => {
     expect(set.owner.last('output').usedPush).toBe(true)
   })
 
+  it('is counted for a host, too: beyond the limit of eight peers another id brings it nothing', async () => {
+    const set = await scene()
+    let sent = 0
+    for (let id = 0; id < 20; id++) {
+      const mallory = set.bench.upstream(set.node, `mallory ${id}`, 'one host')
+      for (let i = 0; i < 257 && !mallory.stream.ended; i++) push({ ...set, upstream: mallory })
+      await settle()
+      expect(mallory.stream.ended).toBe(true)
+      sent = set.node.ledger.ignored.get('not-attached') ?? 0
+    }
+    // With each id the one push for which its stream was ended.
+    expect(sent).toBeLessThanOrEqual(8 * 257)
+    const elsewhere = set.bench.upstream(set.node, 'bystander', 'another host')
+    await settle()
+    expect(elsewhere.stream.ended).toBe(false)
+    set.owner.step({ step: 0 })
+    push(set)
+    await settle()
+    expect(set.owner.last('output').usedPush).toBe(true)
+  })
+
   it('counts the more against its peer the more bytes it has', async () => {
     const set = await scene()
     const mallory = set.bench.upstream(set.node, 'mallory')
