@@ -16,6 +16,12 @@ export const networkFlags = {
   deny: list('PEER|RANGE', 'peer ids or address ranges that may not connect', text => text, 'nobody'),
   maxConnections: value('N', 'connections at once', parseLimit, '512'),
   maxDials: value('N', 'dials at once', parseLimit, '64'),
+  peerConnections: value(
+    'N',
+    'connections at once from one host',
+    parseLimit,
+    'a quarter of all; all if it is private'
+  ),
   peerDials: value('N', 'connections a second from one host', parseLimit, '20, and 512 at once'),
   peerRequests: value(
     'N',
@@ -28,6 +34,7 @@ export const networkFlags = {
   relay: list('MULTIADDR', 'relays to be reached through, for a node that nobody can dial', parseMultiaddr, 'none'),
   relayOthers: toggle('relay for nodes that nobody can dial'),
   relayPlaces: value('N', 'nodes to relay for at most', parseLimit, '16'),
+  relayPlacesPerHost: value('N', 'of these, nodes of one host', parseLimit, 'a quarter; all if it is private'),
   relayBytes: value('SIZE', 'both ways over one relayed connection; 0 is without bound', parseSize, '1GiB'),
   upnp: toggle('ask the router to forward the port (libp2p UPnP, with AutoNAT; untried)'),
   ...swarmFlags
@@ -36,15 +43,26 @@ export const networkFlags = {
 /** @throws UsageError */
 export function networkOptions(given: FlagValues<typeof networkFlags>): Partial<ServeOptions> {
   const { listen, identity, allow, deny, maxConnections, maxDials, relay: relays, upnp } = given
-  const { peerDials: dials, peerRequests: requests, peerSessions: sessions, peerBytes: bytes } = given
-  const { relayOthers = false, relayPlaces: places, relayBytes } = given
-  const peerLimits = present({ dials, requests, sessions, bytes })
-  if (!relayOthers && (places !== undefined || relayBytes !== undefined))
-    throw new UsageError('--relay-places and --relay-bytes are limits of --relay-others, which is missing')
+  const peerLimits = present({
+    connections: given.peerConnections,
+    dials: given.peerDials,
+    requests: given.peerRequests,
+    sessions: given.peerSessions,
+    bytes: given.peerBytes
+  })
+  const relaying = present({
+    places: given.relayPlaces,
+    placesPerHost: given.relayPlacesPerHost,
+    bytes: given.relayBytes
+  })
+  if (given.relayOthers !== true && Object.keys(relaying).length > 0)
+    throw new UsageError(
+      '--relay-places, --relay-places-per-host and --relay-bytes are limits of --relay-others, which is missing'
+    )
   return {
     announce: given.announce ?? [],
     ...(Object.keys(peerLimits).length > 0 && { peerLimits }),
-    ...(relayOthers && { relaying: present({ places, bytes: relayBytes }) }),
+    ...(given.relayOthers === true && { relaying }),
     ...swarmOptions(given),
     ...present({ listen, identity, allow, deny, maxConnections, maxDials, relays, upnp })
   }

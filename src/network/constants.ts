@@ -57,6 +57,8 @@ export const GOAWAY_TIMEOUT_MS = 2 * second
 export const NEGOTIATION_RECHECK_MS = 50
 /** Connections at once, both ways: sockets, and what each may hold of an unfinished frame. */
 export const MAX_CONNECTIONS = 512
+/** One host has a quarter of the connections; but behind one router there may be so many, however few there are in all. */
+export const LEAST_CONNECTIONS_OF_HOST = 16
 export const MAX_DIALS = 64
 /** Peers whose addresses are known by their id alone, once they are not connected any more. */
 export const PEERS_REMEMBERED = 4_096

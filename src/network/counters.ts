@@ -11,7 +11,9 @@ export interface NetworkCounters {
   connectionsIdleClosed: number
   /** Connections ended because the other end did not answer any more. */
   connectionsDead: number
-  /** Connections that ended otherwise, or were dead: the peer closed, the link died, the network closed. */
+  /** Connections ended because the other end went on to use them long after it was told that they close. */
+  connectionsOverstayed: number
+  /** Connections that ended otherwise, or were dead or overstayed: the peer closed, the link died, the network closed. */
   connectionsEnded: number
   /** What holds connections now: as many as streams and dials are under way, relays kept, and no more. */
   leasesOpen: number
@@ -24,13 +26,17 @@ export interface NetworkCounters {
   streamsOpened: number
   /** Streams that broke or were aborted, of those opened. */
   streamsFailed: number
-  /** Inbound connections refused: by allow and deny lists, by the limit of dials, or for want of room. */
+  /** Inbound connections refused: by allow and deny lists, by a host's limits of dials and of connections, or for want of room. */
   refusedByAddress: number
   refusedByPeer: number
   refusedByRate: number
+  refusedByHost: number
   refusedFull: number
   /** Connections through a relay that this node did not ask for a place. */
   refusedByRelay: number
+  /** Places on this relay, and connections through it, refused because their host has its share. */
+  relayPlacesRefused: number
+  relayConnectionsRefused: number
   /** Streams ended because the peer opened too many, or sent too much. */
   streamsOverCount: number
   streamsOverBytes: number
@@ -44,6 +50,7 @@ export function createCounters(): NetworkCounters {
     connectionsOpened: 0,
     connectionsIdleClosed: 0,
     connectionsDead: 0,
+    connectionsOverstayed: 0,
     connectionsEnded: 0,
     leasesOpen: 0,
     dialsStarted: 0,
@@ -66,8 +73,11 @@ export function createCounters(): NetworkCounters {
     refusedByAddress: 0,
     refusedByPeer: 0,
     refusedByRate: 0,
+    refusedByHost: 0,
     refusedFull: 0,
     refusedByRelay: 0,
+    relayPlacesRefused: 0,
+    relayConnectionsRefused: 0,
     streamsOverCount: 0,
     streamsOverBytes: 0,
     bytesReceived: 0,

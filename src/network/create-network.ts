@@ -6,10 +6,12 @@ import {
   CONNECTION_IDLE_TIMEOUT_MS,
   DIAL_LIMIT,
   KEEP_ALIVE_MS,
+  LEAST_CONNECTIONS_OF_HOST,
   MAX_CONNECTIONS,
   MAX_DIALS,
   PEERS_REMEMBERED,
   PING_TIMEOUT_MS,
+  RELAY_PLACES,
   TCP_KEEP_ALIVE_MS
 } from './constants.ts'
 import { createCounters } from './counters.ts'
@@ -22,9 +24,10 @@ import { Libp2pNetwork } from './libp2p-network.ts'
 import { freeListenAddresses } from './listen.ts'
 import type { Network, NetworkInit } from './network.ts'
 import { boundPeers } from './peer-memory.ts'
-import { parseRelayAddress, withPeerId } from './peer-address.ts'
+import { parseRelayAddress, shareOfHost, withPeerId } from './peer-address.ts'
 import { ConnectionPool } from './pool.ts'
 import { RelayReservations } from './relay-reservations.ts'
+import { RelayShares } from './relay-shares.ts'
 
 /**
  * Starts the network. Where relays are given, it resolves when each has answered, or could not be reached.
@@ -42,6 +45,8 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const counters = createCounters()
   const gatekeeper = new Gatekeeper({ access, clock, counters }, { dialLimit: init.limits?.dials ?? DIAL_LIMIT })
   const limits = { maxConnections: init.maxConnections ?? MAX_CONNECTIONS, maxDials: init.maxDials ?? MAX_DIALS }
+  const connectionsFrom = (host: string): number =>
+    init.limits?.connections ?? shareOfHost(host, limits.maxConnections, LEAST_CONNECTIONS_OF_HOST)
   const node = await createNode({
     ...limits,
     identity: init.identity,
@@ -63,11 +68,21 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     { libp2p: node.libp2p, clock, logger, counters },
     {
       ...limits,
+      maxFrom: connectionsFrom,
       idleTimeoutMs: init.connectionIdleTimeoutMs ?? CONNECTION_IDLE_TIMEOUT_MS,
       isNeeded: connection => keepsPlace(node, connection) || carriesRelayed(connection)
     }
   )
   gatekeeper.isFull = () => pool.full
+  gatekeeper.isFullFrom = host => pool.isFullFrom(host)
+  if (node.relayed !== undefined) {
+    const { places = RELAY_PLACES, placesPerHost } = init.relaying ?? {}
+    const placesFrom = (host: string): number => placesPerHost ?? shareOfHost(host, places, 1)
+    gatekeeper.relayShares = new RelayShares(
+      { libp2p: node.libp2p, places: node.relayed },
+      { placesFrom, connectionsFrom }
+    )
+  }
   boundPeers({ libp2p: node.libp2p, logger }, { most: PEERS_REMEMBERED })
   const keepAliveMs = init.keepAliveMs ?? KEEP_ALIVE_MS
   const keepAlive = new KeepAlive(

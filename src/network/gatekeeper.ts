@@ -2,7 +2,8 @@ import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/inter
 import type { Clock } from '../base/index.ts'
 import type { AccessList } from './access-list.ts'
 import type { NetworkCounters } from './counters.ts'
-import { hostOf, networkOf, relayOf } from './peer-address.ts'
+import { hostOf, relayOf, sourceOf } from './peer-address.ts'
+import type { RelayShares } from './relay-shares.ts'
 import { type RateLimit, RateLimiter } from './rate-limiter.ts'
 
 export interface GatekeeperComponents {
@@ -15,6 +16,9 @@ export interface GatekeeperComponents {
 export class Gatekeeper implements ConnectionGater {
   /** Set by whoever counts connections. */
   isFull: () => boolean = () => false
+  isFullFrom: (host: string) => boolean = () => false
+  /** Set by a node that relays. */
+  relayShares: RelayShares | undefined
   readonly #components: GatekeeperComponents
   readonly #dials: RateLimiter
 
@@ -30,11 +34,10 @@ export class Gatekeeper implements ConnectionGater {
   denyInboundConnection(connection: MultiaddrConnection): boolean {
     const { access, counters } = this.#components
     const address = connection.remoteAddr.toString()
-    const host = hostOf(address)
-    // All that comes through a relay comes from one host: there each peer counts for itself.
-    const from = relayOf(address) === undefined ? networkOf(host) : address
-    if (!access.allowsHost(host)) counters.refusedByAddress++
-    else if (this.#dials.take(from) > 0) counters.refusedByRate++
+    const source = sourceOf(address)
+    if (!access.allowsHost(hostOf(address))) counters.refusedByAddress++
+    else if (this.#dials.take(source) > 0) counters.refusedByRate++
+    else if (relayOf(address) === undefined && this.isFullFrom(source)) counters.refusedByHost++
     else if (this.isFull()) counters.refusedFull++
     else return false
     return true
@@ -46,6 +49,18 @@ export class Gatekeeper implements ConnectionGater {
 
   denyInboundRelayedConnection(_relay: PeerId, peer: PeerId): boolean {
     return this.#refusesPeer(peer)
+  }
+
+  denyInboundRelayReservation(peer: PeerId): boolean {
+    const refused = this.relayShares?.refusesPlace(peer) === true
+    if (refused) this.#components.counters.relayPlacesRefused++
+    return refused
+  }
+
+  denyOutboundRelayedConnection(peer: PeerId): boolean {
+    const refused = this.relayShares?.refusesConnection(peer) === true
+    if (refused) this.#components.counters.relayConnectionsRefused++
+    return refused
   }
 
   denyInboundEncryptedConnection(peer: PeerId): boolean {

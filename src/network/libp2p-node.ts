@@ -47,6 +47,8 @@ export interface Libp2pInit {
 export interface RelayingInit {
   /** Nodes that may be reached through this one. @default 16 */
   readonly places?: number | undefined
+  /** Of these, nodes of one host. @default a quarter; all of them from a private or loopback address */
+  readonly placesPerHost?: number | undefined
   /** Bytes both ways over one relayed connection, which ends then; 0 is without bound. @default 1 GiB */
   readonly bytes?: number | undefined
 }

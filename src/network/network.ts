@@ -45,7 +45,12 @@ export interface NetworkInit {
 }
 
 export interface PeerLimits {
-  /** Connections from one host. @default 20 a second, 512 at once */
+  /**
+   * Connections at once from one host, and through this node where it relays. @default a quarter of maxConnections, 16 at
+   * the least; all of them from a private or loopback address
+   */
+  readonly connections?: number
+  /** Connections opened from one host. @default 20 a second, 512 at once */
   readonly dials?: RateLimit
   /** Streams from one peer; eight times as many from one host. @default 100 a second, 1024 at once */
   readonly streams?: RateLimit

@@ -193,6 +193,17 @@ export function networkOf(host: string): string {
 }
 
 /**
+ * What a host may have of what there is for all, by default: a quarter, so that it takes four to fill a node. One on loopback
+ * or in a private network may have all: it is the operator's own, or stands for many, as a proxy does.
+ *
+ * @param host as `sourceOf` tells it
+ * @param least what a quarter is never below
+ */
+export function shareOfHost(host: string, most: number, least: number): number {
+  return scopeOfHost(host) === 'public' ? Math.min(most, Math.max(least, Math.ceil(most / 4))) : most
+}
+
+/**
  * Whose limits count for what comes from an address: its host's. All that comes through a relay comes from one host: there
  * each peer counts for itself.
  */

@@ -1,7 +1,10 @@
 /** What the pool is to do to a connection. */
 export interface PoolEffect {
-  /** `refuse` ends at once what came when there was no room. */
-  readonly kind: 'goaway' | 'close' | 'refuse'
+  /**
+   * `refuse` and `refuse-host` end at once what came when there was no room, for all or for those of its host; `expel`
+   * what did not go by itself.
+   */
+  readonly kind: 'goaway' | 'close' | 'refuse' | 'refuse-host' | 'expel'
   readonly connection: string
 }
 
@@ -10,15 +13,25 @@ export interface PoolPolicyInit {
   readonly idleTimeoutMs: number
   /** How long a peer may take to answer GOAWAY, and to close after its own. */
   readonly goAwayTimeoutMs: number
+  /** How long the other end may use a connection that was to close when nothing was done on it any more. */
+  readonly graceMs: number
   readonly maxConnections: number
+  /** Connections that may come from one host. @default maxConnections */
+  readonly maxFrom?: (host: string) => number
   /** Whether something uses a connection that takes no lease: it does not count as idle then. @default nothing does */
   readonly isNeeded?: (connection: string) => boolean
 }
 
-interface Entry {
+/** How a connection came to be. */
+export interface ConnectionWay {
+  /** It goes through a relay. @default false */
+  readonly relayed?: boolean
+  /** Whose limit it counts for: the host that it came from. @default nobody's: it was dialled, or came through a relay */
+  readonly host?: string | undefined
+}
+
+interface Entry extends ConnectionWay {
   readonly peer: string
-  /** It goes through a relay. */
-  readonly relayed: boolean
   leases: number
   /** Since when without leases; meaningless while there are some. */
   idleSince: number
@@ -29,6 +42,8 @@ interface Entry {
   phase: 'open' | 'leaving' | 'left'
   /** When an unanswered GOAWAY counts as answered. */
   answerBy: number
+  /** Since when it is `left`. */
+  leftAt: number
   /** When the peer said GOAWAY: it closes, we open nothing on it. */
   peerLeftAt: number | undefined
 }
@@ -41,8 +56,8 @@ interface Entry {
  *               +-------+
  *               v       |          idle timeout,             answered,
  *   opened --> open ----+--> open ---------------> leaving --------------> left --> close
- *                                  or room needed             or too late        with the last lease
- *                                     effect: goaway
+ *                                  or room needed             or too late        with the last lease, or
+ *                                     effect: goaway                             expel, where the peer goes on
  * ```
  */
 export class PoolPolicy {
@@ -72,7 +87,7 @@ export class PoolPolicy {
     let relayed: string | undefined
     for (const [connection, entry] of this.#entries) {
       if (entry.peer !== peer || !isUsable(entry)) continue
-      if (!entry.relayed) return connection
+      if (entry.relayed !== true) return connection
       relayed ??= connection
     }
     return relayed
@@ -85,21 +100,30 @@ export class PoolPolicy {
 
   /** Whether another connection would be one too many, with none idle that could make room. */
   get full(): boolean {
-    if (this.#entries.size < this.#init.maxConnections) return false
-    return ![...this.#entries].some(([connection, entry]) => entry.leases === 0 && !this.#isNeeded(connection))
+    return this.#isFull([...this.#entries], this.#init.maxConnections)
   }
 
-  opened(connection: string, peer: string, now: number, relayed = false): PoolEffect[] {
+  /** The same, of those that came from one host. */
+  isFullFrom(host: string): boolean {
+    return this.#isFull(this.#from(host), this.#maxFrom(host))
+  }
+
+  opened(connection: string, peer: string, now: number, way: ConnectionWay = {}): PoolEffect[] {
     this.#entries.set(connection, {
+      ...way,
       peer,
-      relayed,
       leases: 0,
       idleSince: now,
       phase: 'open',
       answerBy: Number.POSITIVE_INFINITY,
+      leftAt: Number.POSITIVE_INFINITY,
       peerLeftAt: undefined
     })
-    return this.#makeRoom(connection, now)
+    const { host } = way
+    const ofHost = host === undefined ? [] : this.#makeRoom(this.#from(host), this.#maxFrom(host), connection, now)
+    if (ofHost.length > 0)
+      return ofHost.map(effect => (effect.kind === 'refuse' ? { ...effect, kind: 'refuse-host' } : effect))
+    return this.#makeRoom([...this.#entries], this.#init.maxConnections, connection, now)
   }
 
   /** A lease more; false when the connection is gone. One that is leaving still takes those that its peer opened. */
@@ -120,10 +144,10 @@ export class PoolPolicy {
   }
 
   /** The peer opens nothing on this connection any more: all it opened before has arrived. */
-  answered(connection: string): PoolEffect[] {
+  answered(connection: string, now: number): PoolEffect[] {
     const entry = this.#entries.get(connection)
     if (entry === undefined || entry.phase !== 'leaving') return []
-    entry.phase = 'left'
+    this.#left(entry, now)
     return entry.leases === 0 ? [{ kind: 'close', connection }] : []
   }
 
@@ -147,9 +171,9 @@ export class PoolPolicy {
         if (this.#isNeeded(connection)) entry.idleSince = now
         else effects.push(this.#leave(connection, entry, now))
       } else if (entry.phase === 'leaving') {
-        effects.push(...this.answered(connection))
+        effects.push(...this.answered(connection, now))
       } else {
-        entry.phase = 'left'
+        this.#left(entry, now)
         effects.push({ kind: 'close', connection })
       }
     }
@@ -157,9 +181,16 @@ export class PoolPolicy {
   }
 
   /** Asks again about a connection whose closing had to wait for what was no lease yet. */
-  retryClose(connection: string): PoolEffect[] {
+  retryClose(connection: string, now: number): PoolEffect[] {
     const entry = this.#entries.get(connection)
-    return entry?.phase === 'left' && entry.leases === 0 ? [{ kind: 'close', connection }] : []
+    if (entry?.phase !== 'left' || entry.leases > 0) return []
+    return [{ kind: this.overstays(connection, now) ? 'expel' : 'close', connection }]
+  }
+
+  /** Whether a stream that comes now is from a peer that goes on though it was told, long ago, that this connection closes. */
+  overstays(connection: string, now: number): boolean {
+    const entry = this.#entries.get(connection)
+    return entry?.phase === 'left' && now >= entry.leftAt + this.#init.graceMs
   }
 
   /** When `tick` has something to do next; infinity when nothing is ahead. */
@@ -167,6 +198,19 @@ export class PoolPolicy {
     let next = Number.POSITIVE_INFINITY
     for (const entry of this.#entries.values()) next = Math.min(next, this.#dueAt(entry))
     return next
+  }
+
+  #from(host: string): [string, Entry][] {
+    return [...this.#entries].filter(([, entry]) => entry.host === host)
+  }
+
+  #maxFrom(host: string): number {
+    return this.#init.maxFrom?.(host) ?? this.#init.maxConnections
+  }
+
+  #isFull(entries: readonly [string, Entry][], most: number): boolean {
+    if (entries.length < most) return false
+    return !entries.some(([connection, entry]) => entry.leases === 0 && !this.#isNeeded(connection))
   }
 
   #isNeeded(connection: string): boolean {
@@ -180,6 +224,11 @@ export class PoolPolicy {
     return this.#init.idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : entry.idleSince + this.#init.idleTimeoutMs
   }
 
+  #left(entry: Entry, now: number): void {
+    entry.phase = 'left'
+    entry.leftAt = now
+  }
+
   #leave(connection: string, entry: Entry, now: number): PoolEffect {
     entry.phase = 'leaving'
     entry.answerBy = now + this.#init.goAwayTimeoutMs
@@ -187,19 +236,19 @@ export class PoolPolicy {
   }
 
   /**
-   * Over the cap the connection that idled longest goes. Where none idles the one that came just now is refused: many
+   * Over a cap the connection that idled longest goes. Where none idles the one that came just now is refused: many
    * may have begun their handshakes while there was room for one.
    */
-  #makeRoom(newcomer: string, now: number): PoolEffect[] {
+  #makeRoom(entries: readonly [string, Entry][], most: number, newcomer: string, now: number): PoolEffect[] {
     let staying = 0
     let longest: [string, Entry] | undefined
-    for (const [connection, entry] of this.#entries) {
+    for (const [connection, entry] of entries) {
       if (entry.leases === 0 && !isUsable(entry)) continue
       staying++
       if (connection === newcomer || entry.leases > 0 || this.#isNeeded(connection)) continue
       if (longest === undefined || entry.idleSince < longest[1].idleSince) longest = [connection, entry]
     }
-    if (staying <= this.#init.maxConnections) return []
+    if (staying <= most) return []
     return [longest === undefined ? { kind: 'refuse', connection: newcomer } : this.#leave(...longest, now)]
   }
 }

@@ -6,7 +6,8 @@ import {
   DIAL_TIMEOUT_MS,
   GOAWAY_TIMEOUT_MS,
   GOODBYE_SHARE,
-  NEGOTIATION_RECHECK_MS
+  NEGOTIATION_RECHECK_MS,
+  OPEN_STREAM_TIMEOUT_MS
 } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
@@ -15,7 +16,7 @@ import { ConnectionLostError, NetworkClosedError } from './errors.ts'
 import { GOAWAY_PROTOCOL, sayGoAway } from './goaway.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
 import { dialError } from './libp2p-errors.ts'
-import { parsePeerAddress, relayOf } from './peer-address.ts'
+import { parsePeerAddress, relayOf, sourceOf } from './peer-address.ts'
 import { type PoolEffect, PoolPolicy } from './pool-policy.ts'
 
 export interface PoolComponents {
@@ -28,6 +29,8 @@ export interface PoolComponents {
 export interface PoolInit {
   readonly idleTimeoutMs: number
   readonly maxConnections: number
+  /** Connections that may come from one host. @default maxConnections */
+  readonly maxFrom?: (host: string) => number
   readonly maxDials: number
   /** Whether something uses a connection that takes no lease. @default nothing does */
   readonly isNeeded?: (connection: Connection) => boolean
@@ -49,7 +52,7 @@ export class ConnectionPool {
 
   constructor(components: PoolComponents, init: PoolInit) {
     this.#components = components
-    const { idleTimeoutMs, maxConnections, maxDials, isNeeded } = init
+    const { idleTimeoutMs, maxConnections, maxFrom, maxDials, isNeeded } = init
     // A connection is gone within a tenth of the time that it idled, also where the other end does not answer any more.
     const share = idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : idleTimeoutMs * GOODBYE_SHARE
     this.#goAwayMs = Math.min(GOAWAY_TIMEOUT_MS, share)
@@ -57,7 +60,10 @@ export class ConnectionPool {
     this.#policy = new PoolPolicy({
       idleTimeoutMs,
       maxConnections,
+      ...(maxFrom !== undefined && { maxFrom }),
       goAwayTimeoutMs: this.#goAwayMs,
+      // What arrived as it was said has either found its handler by then, or its negotiation has timed out.
+      graceMs: OPEN_STREAM_TIMEOUT_MS,
       isNeeded: id => {
         const connection = this.#connections.get(id)
         return connection !== undefined && isNeeded?.(connection) === true
@@ -79,6 +85,11 @@ export class ConnectionPool {
   /** No inbound connection should be accepted now. */
   get full(): boolean {
     return this.#policy.full
+  }
+
+  /** None from this host should. */
+  isFullFrom(host: string): boolean {
+    return this.#policy.isFullFrom(host)
   }
 
   /** A lease on a connection to this peer would need no dial. */
@@ -112,8 +123,13 @@ export class ConnectionPool {
     }
   }
 
-  /** A lease on a connection that is there, as for a stream that came in. */
+  /**
+   * A lease on a connection that is there, as for a stream that came in.
+   *
+   * @throws ConnectionLostError where it is gone, or should have been long ago: it is ended then
+   */
   hold(connection: Connection): Lease {
+    if (this.#policy.overstays(connection.id, this.#components.clock.now())) throw this.#expel(connection)
     return this.#lease(connection, true)
   }
 
@@ -170,8 +186,10 @@ export class ConnectionPool {
     }
     counters.connectionsOpen++
     this.#connections.set(connection.id, connection)
-    const relayed = relayOf(connection.remoteAddr.toString()) !== undefined
-    this.#run(this.#policy.opened(connection.id, connection.remotePeer.toString(), clock.now(), relayed))
+    const address = connection.remoteAddr.toString()
+    const relayed = relayOf(address) !== undefined
+    const host = connection.direction === 'inbound' && !relayed ? sourceOf(address) : undefined
+    this.#run(this.#policy.opened(connection.id, connection.remotePeer.toString(), clock.now(), { relayed, host }))
   }
 
   readonly #onClose = (event: CustomEvent<Connection>): void => {
@@ -189,7 +207,8 @@ export class ConnectionPool {
       if (connection === undefined) continue
       if (kind === 'goaway') this.#sayGoAway(connection)
       else if (kind === 'close') this.#closeIdle(connection)
-      else this.#refuse(connection)
+      else if (kind === 'expel') this.#expel(connection)
+      else this.#refuse(connection, kind)
     }
     this.#armTick()
   }
@@ -211,12 +230,24 @@ export class ConnectionPool {
         // Unknown protocol, no answer, connection gone: as good as an answer.
         logger.debug({ peer: connection.remotePeer.toString(), error: String(error) }, 'goaway unanswered')
       })
-      .finally(() => this.#run(this.#policy.answered(connection.id)))
+      .finally(() => this.#run(this.#policy.answered(connection.id, clock.now())))
   }
 
-  #refuse(connection: Connection): void {
-    this.#components.counters.refusedFull++
+  #refuse(connection: Connection, why: 'refuse' | 'refuse-host'): void {
+    const { counters } = this.#components
+    if (why === 'refuse') counters.refusedFull++
+    else counters.refusedByHost++
     connection.abort(new ConnectionLostError(connection.remotePeer.toString(), 'too many connections are open'))
+  }
+
+  #expel(connection: Connection): ConnectionLostError {
+    const { counters, logger } = this.#components
+    const peer = connection.remotePeer.toString()
+    const error = new ConnectionLostError(peer, 'the other end went on after it was told that this connection closes')
+    counters.connectionsOverstayed++
+    logger.debug({ peer }, 'a connection that was to close was ended')
+    connection.abort(error)
+    return error
   }
 
   #closeIdle(connection: Connection): void {
@@ -224,7 +255,7 @@ export class ConnectionPool {
     // Not leased, so not with its handler yet: it will take a lease, or its negotiation times out.
     const arriving = connection.streams.some(stream => stream.protocol !== GOAWAY_PROTOCOL)
     if (arriving) {
-      clock.after(NEGOTIATION_RECHECK_MS, () => this.#run(this.#policy.retryClose(connection.id)))
+      clock.after(NEGOTIATION_RECHECK_MS, () => this.#run(this.#policy.retryClose(connection.id, clock.now())))
       return
     }
     counters.connectionsIdleClosed++

@@ -78,13 +78,19 @@ function networkRows(network: Network): Row[] {
     ['address', c.refusedByAddress],
     ['peer', c.refusedByPeer],
     ['rate', c.refusedByRate],
+    ['host', c.refusedByHost],
     ['full', c.refusedFull],
     ['relay', c.refusedByRelay]
   ]
   const closures = (): [string, number][] => [
     ['idle', c.connectionsIdleClosed],
     ['dead', c.connectionsDead],
-    ['other', c.connectionsEnded - c.connectionsDead]
+    ['overstayed', c.connectionsOverstayed],
+    ['other', c.connectionsEnded - c.connectionsDead - c.connectionsOverstayed]
+  ]
+  const relayRefusals = (): [string, number][] => [
+    ['place', c.relayPlacesRefused],
+    ['connection', c.relayConnectionsRefused]
   ]
   const overLimit = (): [string, number][] => [
     ['streams', c.streamsOverCount],
@@ -94,7 +100,12 @@ function networkRows(network: Network): Row[] {
     ['connections', 'Connections that are open', () => c.connectionsOpen],
     ['connection_leases', 'What holds connections now: streams, and relays that are kept', () => c.leasesOpen],
     ['connections_opened_total', 'Connections opened, both ways', () => c.connectionsOpened],
-    ['connections_closed_total', 'Connections closed: as idle, as dead, or otherwise', closures, 'reason'],
+    [
+      'connections_closed_total',
+      'Connections closed: as idle, as dead, as used after goodbye, or otherwise',
+      closures,
+      'reason'
+    ],
     ['connections_refused_total', 'Connections of others that were refused, by reason', refusals, 'reason'],
     ['dials_total', 'Connections that this node tried to open', () => c.dialsStarted],
     ['dials_failed_total', 'Of them, those that failed', () => Object.entries(c.dialsFailed), 'reason'],
@@ -102,6 +113,7 @@ function networkRows(network: Network): Row[] {
     ['relays', 'Relays that this node is reached through', () => network.relaying().relays],
     ['relay_places', 'Nodes that may be reached through this one', () => network.relaying().places],
     ['relay_connections', 'Connections that go through this node', () => network.relaying().connections],
+    ['relay_refused_total', 'Places and connections refused to a host that has its share', relayRefusals, 'reason'],
     ['streams', 'Streams that are open', () => c.streamsOpen],
     ['streams_opened_total', 'Streams opened, both ways', () => c.streamsOpened],
     ['streams_failed_total', 'Streams that broke or were aborted', () => c.streamsFailed],

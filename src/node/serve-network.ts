@@ -53,12 +53,13 @@ export async function startNetwork(
 const BURST_SECONDS = 10
 const LEAST_BURST_BYTES = 16 * 1024 * 1024
 
-function peerLimits({ dials, requests, bytes }: ServePeerLimits = {}): PeerLimits {
+function peerLimits({ connections, dials, requests, bytes }: ServePeerLimits = {}): PeerLimits {
   const rate = (perSecond: number, least = 1): RateLimit => ({
     perSecond,
     burst: Math.max(least, perSecond * BURST_SECONDS)
   })
   return {
+    ...(connections !== undefined && { connections }),
     ...(dials !== undefined && { dials: rate(dials) }),
     ...(requests !== undefined && { streams: rate(requests) }),
     ...(bytes !== undefined && { bytes: rate(bytes, LEAST_BURST_BYTES) })

@@ -74,8 +74,13 @@ export interface ServeNetworkOptions extends SwarmOptions {
   readonly deny?: readonly string[]
 }
 
-/** Bounds for one peer; beyond them it is told so, where its protocol has words for that, and else hung up on. */
+/** Bounds for one peer, or one host, which has those of eight peers where nothing else is said; beyond them it is told so, where its protocol has words for that, and else hung up on. */
 export interface ServePeerLimits {
+  /**
+   * Connections at once from one host. @default a quarter of `maxConnections`, 16 at the least; all of them from a private or
+   * loopback address
+   */
+  readonly connections?: number
   /** Connections a second from one host. @default 20, and 512 at once */
   readonly dials?: number
   /** Requests a second: sessions opened or resumed, questions, pings. @default 100, and 1024 at once */

@@ -63,8 +63,8 @@ describe('serve', () => {
       --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
       --min-utilisation 0.5 --preferred-batch 1,2 --preserve-ordering
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
-      --max-dials 5 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
-      --relay ${peer} --relay-others --relay-places 6 --relay-bytes 7MiB --hole-punching --upnp
+      --max-dials 5 --peer-connections 8 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
+      --relay ${peer} --relay-others --relay-places 6 --relay-places-per-host 2 --relay-bytes 7MiB --hole-punching --upnp
       --onnxruntime /o --cuda-memory 8GiB --cuda-arena doubling --cuda-graph --log-level debug --log-format json`
     const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
     expect(options).toEqual({
@@ -108,11 +108,11 @@ describe('serve', () => {
       onnxruntime: '/o',
       cuda: { memoryLimit: 8 * 2 ** 30, arena: 'doubling', graph: true },
       maxDials: 5,
-      peerLimits: { dials: 2, requests: 3, sessions: 4, bytes: 5 * 2 ** 20 },
+      peerLimits: { connections: 8, dials: 2, requests: 3, sessions: 4, bytes: 5 * 2 ** 20 },
       keepAliveMs: 1000,
       tcpKeepAliveMs: 0,
       relays: [peer],
-      relaying: { places: 6, bytes: 7 * 2 ** 20 },
+      relaying: { places: 6, placesPerHost: 2, bytes: 7 * 2 ** 20 },
       holePunching: true,
       upnp: true
     })
@@ -120,7 +120,7 @@ describe('serve', () => {
   })
 
   it('refuses limits of a relay that is none', () => {
-    for (const limit of ['--relay-places 3', '--relay-bytes 1MiB'])
+    for (const limit of ['--relay-places 3', '--relay-places-per-host 3', '--relay-bytes 1MiB'])
       expect(() => serveCommand.parse(words(`--blocks 0-1 ${limit}`), {})).toThrow('--relay-others')
     expect(() => serveCommand.parse(words('--blocks 0-1 --peer-bytes 0'), {})).toThrow('no limit')
   })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../../src/base/index.ts'
 import { type PoolEffect, PoolPolicy } from '../../src/network/pool-policy.ts'
 
-const init = { idleTimeoutMs: 1_000, goAwayTimeoutMs: 100, maxConnections: 3 }
+const init = { idleTimeoutMs: 1_000, goAwayTimeoutMs: 100, graceMs: 500, maxConnections: 3 }
 
 describe('PoolPolicy', () => {
   it('says goodbye to an idle connection, then closes it when the peer has answered', () => {
@@ -13,7 +13,7 @@ describe('PoolPolicy', () => {
     expect(policy.tick(999)).toEqual([])
     expect(policy.tick(1_000)).toEqual([{ kind: 'goaway', connection: 'c' }])
     expect(policy.usable('peer')).toBeUndefined()
-    expect(policy.answered('c')).toEqual([{ kind: 'close', connection: 'c' }])
+    expect(policy.answered('c', 1_001)).toEqual([{ kind: 'close', connection: 'c' }])
   })
 
   it('closes without an answer after the time for one', () => {
@@ -29,7 +29,7 @@ describe('PoolPolicy', () => {
     policy.opened('c', 'peer', 0)
     policy.tick(1_000)
     policy.acquire('c')
-    expect(policy.answered('c')).toEqual([])
+    expect(policy.answered('c', 1_001)).toEqual([])
     expect(policy.release('c', 5_000)).toEqual([{ kind: 'close', connection: 'c' }])
   })
 
@@ -71,9 +71,38 @@ describe('PoolPolicy', () => {
     expect(policy.opened('e', 'e', 2)).toEqual([{ kind: 'refuse', connection: 'e' }])
   })
 
+  it('one host fills its share and no more: those of it that idle make room, and no others', () => {
+    const policy = new PoolPolicy({ ...init, maxConnections: 9, maxFrom: host => (host === 'narrow' ? 2 : 9) })
+    const narrow = { host: 'narrow' }
+    policy.opened('elsewhere', 'idle', 0, { host: 'wide' })
+    for (const id of ['a', 'b']) policy.opened(id, id, 1, narrow)
+    policy.acquire('a')
+    expect([policy.isFullFrom('narrow'), policy.isFullFrom('wide'), policy.full]).toEqual([false, false, false])
+    expect(policy.opened('c', 'c', 2, narrow)).toEqual([{ kind: 'goaway', connection: 'b' }])
+    policy.acquire('c')
+    expect(policy.isFullFrom('narrow')).toBe(false)
+    policy.closed('b')
+    expect([policy.isFullFrom('narrow'), policy.full]).toEqual([true, false])
+    expect(policy.opened('d', 'd', 3, narrow)).toEqual([{ kind: 'refuse-host', connection: 'd' }])
+    policy.closed('d')
+    // What was dialled is nobody's share.
+    expect(policy.opened('dialled', 'e', 3)).toEqual([])
+  })
+
+  it('expels a peer that goes on though it was told, once what crossed the goodbye has had its time', () => {
+    const policy = new PoolPolicy(init)
+    policy.opened('c', 'peer', 0)
+    policy.tick(1_000)
+    policy.answered('c', 1_050)
+    // Streams that take no lease keep it open.
+    expect(policy.retryClose('c', 1_549)).toEqual([{ kind: 'close', connection: 'c' }])
+    expect([policy.overstays('c', 1_549), policy.overstays('c', 1_550)]).toEqual([false, true])
+    expect(policy.retryClose('c', 1_550)).toEqual([{ kind: 'expel', connection: 'c' }])
+  })
+
   it('prefers a direct connection to one through a relay, and takes that where there is none', () => {
     const policy = new PoolPolicy(init)
-    policy.opened('relayed', 'peer', 0, true)
+    policy.opened('relayed', 'peer', 0, { relayed: true })
     expect(policy.usable('peer')).toBe('relayed')
     policy.opened('direct', 'peer', 1)
     expect(policy.usable('peer')).toBe('direct')
@@ -95,6 +124,51 @@ describe('PoolPolicy', () => {
     const policy = new PoolPolicy({ ...init, idleTimeoutMs: 0 })
     policy.opened('c', 'peer', 0)
     expect(policy.nextTick()).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  it('under any schedule no host has more that stay than its share, and pays for it alone', () => {
+    const most = { a: 1, b: 2, c: 6 }
+    const hosts = Object.keys(most) as (keyof typeof most)[]
+    const maxFrom = (host: string): number => most[host as keyof typeof most]
+    const event = fc.record({
+      host: fc.constantFrom(...hosts),
+      kind: fc.constantFrom('open', 'open', 'lease', 'release', 'lose'),
+      pick: fc.nat(9)
+    })
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), events => {
+        const policy = new PoolPolicy({ ...init, maxConnections: 6, maxFrom })
+        const staying = new Map<string, string>()
+        const leases = new Map<string, number>()
+        const gone = (connection: string): void => {
+          policy.closed(connection)
+          staying.delete(connection)
+          leases.delete(connection)
+        }
+        for (const [now, { host, kind, pick }] of events.entries()) {
+          const own = [...staying].filter(([, of]) => of === host).map(([connection]) => connection)
+          const one = own[pick % Math.max(1, own.length)] ?? ''
+          if (kind === 'lose') gone(one)
+          else if (kind === 'lease' && policy.acquire(one)) leases.set(one, (leases.get(one) ?? 0) + 1)
+          else if (kind === 'release' && (leases.get(one) ?? 0) > 0) {
+            policy.release(one, now)
+            leases.set(one, (leases.get(one) ?? 0) - 1)
+          } else if (kind === 'open') {
+            const full = { host: own.length >= maxFrom(host), all: staying.size >= 6 }
+            staying.set(String(now), host)
+            for (const effect of policy.opened(String(now), 'peer', now, { host })) {
+              if (full.host) expect(staying.get(effect.connection)).toBe(host)
+              else expect(full.all).toBe(true)
+              expect(leases.get(effect.connection) ?? 0).toBe(0)
+              gone(effect.connection)
+            }
+          }
+          for (const each of hosts)
+            expect([...staying.values()].filter(of => of === each).length).toBeLessThanOrEqual(maxFrom(each))
+          expect(staying.size).toBeLessThanOrEqual(6)
+        }
+      })
+    )
   })
 
   it('under any schedule: closes nothing leased, closes all idle in time, leaks no lease', () => {
@@ -136,7 +210,7 @@ describe('PoolPolicy', () => {
           } else if (kind === 'release' && held !== undefined && held > 0) {
             leases.set(connection, held - 1)
             apply(policy.release(connection, clock.now()))
-          } else if (kind === 'answer') apply(policy.answered(connection))
+          } else if (kind === 'answer') apply(policy.answered(connection, clock.now()))
           else if (kind === 'leave') policy.peerLeft(connection, clock.now())
           else if (kind === 'lose') {
             policy.closed(connection)
