@@ -9,6 +9,16 @@ const longest = 2 ** 31 - 1
 export const DIAL_TIMEOUT_MS = 10 * second
 /** Of several addresses one that swallows packets may not use up the whole dial. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * second
+/** A dial for somebody else's sake, of addresses that he names: less than his client waits for. */
+export const ASKED_DIAL_TIMEOUT_MS = 5 * second
+/** How long an address is tried before the next one is as well: RFC 8305's. One through a relay takes more round trips. */
+export const NEXT_ADDRESS_MS = 250
+export const NEXT_RELAY_MS = 1 * second
+/** Who was not heard of for so long when it was given up is silent; as long as four round trips over a satellite take. */
+export const SILENT_AFTER_MS = 3 * second
+/** How long others are told at once that an address does not answer, once that was found out. */
+export const SILENT_MS = 30 * second
+export const SILENT_ADDRESSES = 1_024
 /** Opening a stream is two round trips on a connection that exists. */
 export const OPEN_STREAM_TIMEOUT_MS = 10 * second
 /** How long a closing stream waits for the other end to close too before it is reset. */
@@ -57,9 +67,11 @@ export const GOAWAY_TIMEOUT_MS = 2 * second
 export const NEGOTIATION_RECHECK_MS = 50
 /** Connections at once, both ways: sockets, and what each may hold of an unfinished frame. */
 export const MAX_CONNECTIONS = 512
-/** One host has a quarter of the connections; but behind one router there may be so many, however few there are in all. */
-export const LEAST_CONNECTIONS_OF_HOST = 16
+/** One host has a quarter of the connections, and of dials; but behind one router there may be so many, however few there are in all. */
+export const LEAST_OF_HOST = 16
 export const MAX_DIALS = 64
+/** Of these, what others may ask for: a node has dials left for its own sake. */
+export const ASKED_DIAL_SHARE = 1 / 2
 /** Peers whose addresses are known by their id alone, once they are not connected any more. */
 export const PEERS_REMEMBERED = 4_096
 /** Streams of one protocol that one peer may have open to us. */

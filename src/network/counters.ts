@@ -20,6 +20,10 @@ export interface NetworkCounters {
   dialsStarted: number
   /** Dials that failed, by reason; those for `too-many` were not begun. */
   dialsFailed: Record<UnreachableReason, number>
+  /** Dials that others asked for and that were not begun, since the addresses had not answered just before. */
+  dialsSpared: number
+  /** Dials that others asked for and that made room for those of somebody with fewer. */
+  dialsEvicted: number
   /** Dials through a relay that succeeded. */
   dialsRelayed: number
   streamsOpen: number
@@ -66,6 +70,8 @@ export function createCounters(): NetworkCounters {
       'too-many': 0,
       failed: 0
     },
+    dialsSpared: 0,
+    dialsEvicted: 0,
     dialsRelayed: 0,
     streamsOpen: 0,
     streamsOpened: 0,

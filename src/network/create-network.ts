@@ -6,7 +6,7 @@ import {
   CONNECTION_IDLE_TIMEOUT_MS,
   DIAL_LIMIT,
   KEEP_ALIVE_MS,
-  LEAST_CONNECTIONS_OF_HOST,
+  LEAST_OF_HOST,
   MAX_CONNECTIONS,
   MAX_DIALS,
   PEERS_REMEMBERED,
@@ -46,7 +46,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const gatekeeper = new Gatekeeper({ access, clock, counters }, { dialLimit: init.limits?.dials ?? DIAL_LIMIT })
   const limits = { maxConnections: init.maxConnections ?? MAX_CONNECTIONS, maxDials: init.maxDials ?? MAX_DIALS }
   const connectionsFrom = (host: string): number =>
-    init.limits?.connections ?? shareOfHost(host, limits.maxConnections, LEAST_CONNECTIONS_OF_HOST)
+    init.limits?.connections ?? shareOfHost(host, limits.maxConnections, LEAST_OF_HOST)
   const node = await createNode({
     ...limits,
     identity: init.identity,
@@ -65,7 +65,13 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     upnp: init.upnp ?? false
   })
   const pool = new ConnectionPool(
-    { libp2p: node.libp2p, clock, logger, counters },
+    {
+      ...{ libp2p: node.libp2p, wire: node.wire, clock, logger, counters },
+      refusal: peer => {
+        if (peer === init.identity.peerId) return 'self'
+        return peer.startsWith('/') || access.allowsPeer(peer) ? undefined : 'denied'
+      }
+    },
     {
       ...limits,
       maxFrom: connectionsFrom,

@@ -37,8 +37,8 @@ export class Gatekeeper implements ConnectionGater {
     const source = sourceOf(address)
     if (!access.allowsHost(hostOf(address))) counters.refusedByAddress++
     else if (this.#dials.take(source) > 0) counters.refusedByRate++
-    else if (relayOf(address) === undefined && this.isFullFrom(source)) counters.refusedByHost++
     else if (this.isFull()) counters.refusedFull++
+    else if (relayOf(address) === undefined && this.isFullFrom(source)) counters.refusedByHost++
     else return false
     return true
   }

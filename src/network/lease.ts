@@ -11,4 +11,6 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined
   /** @default 10 s */
   readonly timeoutMs?: number | undefined
+  /** See CallOptions. */
+  readonly askedBy?: string | undefined
 }

@@ -28,7 +28,8 @@ function causesOf(error: unknown): unknown[] {
 function reasonOfOne(error: unknown): UnreachableReason {
   if (!(error instanceof Error)) return 'failed'
   // What is ours is of another peer than the one that was dialled: of the relay before it.
-  if (error instanceof PeerUnreachableError || error instanceof ProtocolNotSupportedError) return 'relay'
+  if (error instanceof PeerUnreachableError) return error.reason === 'too-many' ? 'too-many' : 'relay'
+  if (error instanceof ProtocolNotSupportedError) return 'relay'
   if (/failed to connect via relay/.test(error.message)) return 'relay'
   if ('code' in error && typeof error.code === 'string' && error.code in byErrno) {
     return byErrno[error.code as keyof typeof byErrno]
@@ -55,6 +56,7 @@ const byErrno = {
 const byName: Record<string, UnreachableReason | undefined> = {
   TimeoutError: 'timeout',
   AbortError: 'timeout',
+  ConnectionClosedError: 'closed',
   NoValidAddressesError: 'no-address',
   NotFoundError: 'no-address',
   DialDeniedError: 'denied',

@@ -147,12 +147,12 @@ export class Libp2pNetwork implements Network {
   }
 
   async openStream(target: PeerTarget, protocol: string, options: CallOptions = {}): Promise<PeerStream> {
-    const { signal, timeoutMs: limitMs = OPEN_STREAM_TIMEOUT_MS } = options
+    const { signal, askedBy, timeoutMs: limitMs = OPEN_STREAM_TIMEOUT_MS } = options
     const { peer, addresses } = parseTarget(target)
     const started = this.#components.clock.now()
     for (;;) {
       const left = Math.max(1, limitMs - (this.#components.clock.now() - started))
-      const lease = await this.#components.pool.acquire(peer, addresses, { signal, timeoutMs: left })
+      const lease = await this.#components.pool.acquire(peer, addresses, { signal, askedBy, timeoutMs: left })
       try {
         return this.#wrap(await this.#openOn(lease.connection, protocol, left, signal), lease)
       } catch (error) {

@@ -1,6 +1,8 @@
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { ConnectionGater, Libp2p } from '@libp2p/interface'
+import { type Connection, ConnectionClosedError, type ConnectionGater, type Libp2p } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import type { TCPOptions } from '@libp2p/tcp'
@@ -20,6 +22,7 @@ import {
   SOCKET_HIGH_WATER_BYTES
 } from './constants.ts'
 import { CorkedTcp } from './corked-tcp.ts'
+import type { Wire } from './dialer.ts'
 import type { Handshakes } from './handshakes.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
@@ -55,6 +58,7 @@ export interface RelayingInit {
 
 export interface Libp2pNode {
   readonly libp2p: Libp2p
+  readonly wire: Wire
   readonly transport: CorkedTcp
   readonly circuit: CircuitTransport
   /** Who may be reached through this node; undefined where it does not relay. */
@@ -84,6 +88,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   let transport: CorkedTcp | undefined
   let circuit: CircuitTransport | undefined
   let relayed: CircuitRelayService['reservations'] | undefined
+  let transports: Transports | undefined
   const libp2p = await createLibp2p({
     privateKey: privateKeyOf(init.identity),
     addresses: { listen: [...init.listen] },
@@ -93,7 +98,10 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
           { logger: components.logger, handshakes: init.handshakes },
           tcpOptions(init.tcpKeepAliveMs)
         )),
-      components => (circuit = circuitTransport(init.isRelay)(components))
+      components => {
+        transports = components.transportManager
+        return (circuit = circuitTransport(init.isRelay)(components))
+      }
     ],
     connectionEncrypters: [tunedNoise()],
     streamMuxers: [tunedYamux()],
@@ -128,13 +136,36 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     logger: silentLibp2pLog,
     start: false
   })
-  if (transport === undefined || circuit === undefined) throw new TypeError('libp2p made no transport')
+  if (transport === undefined || circuit === undefined || transports === undefined)
+    throw new TypeError('libp2p made no transport')
   // A place is for who is there: libp2p would keep those of strangers who came and went, and have none left.
   libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
     relayed?.get(peer)?.signal.clear()
     relayed?.delete(peer)
   })
-  return { libp2p, transport, circuit, relayed }
+  return { libp2p, wire: wireOf(libp2p, transports), transport, circuit, relayed }
+}
+
+/** The part of libp2p's transport manager that is used here; transports are given it. */
+interface Transports {
+  dial(address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection>
+}
+
+/**
+ * Dials past libp2p's queue where an address is given. That has one dial for a peer, which takes its addresses one after
+ * the other, and which whoever asks for that peer by another address is made to join.
+ */
+function wireOf(libp2p: Libp2p, transports: Transports): Wire {
+  return {
+    async dialAddress(address, signal) {
+      const connection = await transports.dial(multiaddr(address), { signal })
+      if (connection.status !== 'open') throw new ConnectionClosedError('it was closed as it was opened')
+      // As the queue does, so that a peer that was connected can be dialled by its id.
+      await libp2p.peerStore.merge(connection.remotePeer, { multiaddrs: [connection.remoteAddr] })
+      return connection
+    },
+    dialPeer: (peer, signal) => libp2p.dial(peerIdFromString(peer), { signal, force: true })
+  }
 }
 
 function relayServer(

@@ -62,6 +62,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** For all of it: dial, handshakes, negotiation. @default 10 s */
   readonly timeoutMs?: number | undefined
+  /**
+   * The host for whose sake a peer is dialled at addresses that were named from there. Such a dial has 5 s; its place is
+   * given to another where that host has more of them than others; and addresses that just did not answer are not tried.
+   * @default it is for this node's own
+   */
+  readonly askedBy?: string | undefined
 }
 
 export type StreamHandler = (stream: PeerStream) => void

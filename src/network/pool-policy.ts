@@ -120,7 +120,10 @@ export class PoolPolicy {
       peerLeftAt: undefined
     })
     const { host } = way
-    const ofHost = host === undefined ? [] : this.#makeRoom(this.#from(host), this.#maxFrom(host), connection, now)
+    const ofHost =
+      host === undefined || this.#maxFrom(host) >= this.#init.maxConnections
+        ? []
+        : this.#makeRoom(this.#from(host), this.#maxFrom(host), connection, now)
     if (ofHost.length > 0)
       return ofHost.map(effect => (effect.kind === 'refuse' ? { ...effect, kind: 'refuse-host' } : effect))
     return this.#makeRoom([...this.#entries], this.#init.maxConnections, connection, now)
@@ -200,7 +203,7 @@ export class PoolPolicy {
     return next
   }
 
-  #from(host: string): [string, Entry][] {
+  #from(host: string | undefined): [string, Entry][] {
     return [...this.#entries].filter(([, entry]) => entry.host === host)
   }
 

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import {
+  ASKED_DIAL_TIMEOUT_MS,
   CONNECTION_CLOSE_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   GOAWAY_TIMEOUT_MS,
@@ -10,8 +11,7 @@ import {
   OPEN_STREAM_TIMEOUT_MS
 } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
-import { withDeadline } from './deadline.ts'
-import { Dialer } from './dialer.ts'
+import { Dialer, type DialerComponents } from './dialer.ts'
 import { ConnectionLostError, NetworkClosedError } from './errors.ts'
 import { GOAWAY_PROTOCOL, sayGoAway } from './goaway.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
@@ -19,7 +19,7 @@ import { dialError } from './libp2p-errors.ts'
 import { parsePeerAddress, relayOf, sourceOf } from './peer-address.ts'
 import { type PoolEffect, PoolPolicy } from './pool-policy.ts'
 
-export interface PoolComponents {
+export interface PoolComponents extends Pick<DialerComponents, 'wire' | 'refusal'> {
   readonly libp2p: Libp2p
   readonly clock: Clock
   readonly logger: Logger
@@ -71,8 +71,7 @@ export class ConnectionPool {
     })
     this.#dialer = new Dialer(
       {
-        libp2p: components.libp2p,
-        counters: components.counters,
+        ...components,
         acquireRelay: (address, options) => this.acquire(parsePeerAddress(address).peerId, [address], options),
         isFull: () => this.#policy.full
       },
@@ -112,11 +111,10 @@ export class ConnectionPool {
     if (this.#closed) throw new NetworkClosedError()
     const existing = this.#connections.get(this.#policy.usable(peer) ?? '')
     if (existing !== undefined) return this.#lease(existing, true)
-    const { signal, timeoutMs: limitMs = DIAL_TIMEOUT_MS } = options
+    const { signal, askedBy, timeoutMs = DIAL_TIMEOUT_MS } = options
+    const limitMs = askedBy === undefined ? timeoutMs : Math.min(timeoutMs, ASKED_DIAL_TIMEOUT_MS)
     try {
-      const connection = await withDeadline({ phase: 'dial', limitMs, signal }, () =>
-        this.#dialer.dial(peer, addresses, limitMs)
-      )
+      const connection = await this.#dialer.dial(peer, addresses, { limitMs, signal, askedBy })
       return this.#lease(connection, false)
     } catch (error) {
       throw dialError(peer, addresses, error)

@@ -88,6 +88,10 @@ function networkRows(network: Network): Row[] {
     ['overstayed', c.connectionsOverstayed],
     ['other', c.connectionsEnded - c.connectionsDead - c.connectionsOverstayed]
   ]
+  const unmade = (): [string, number][] => [
+    ['silent', c.dialsSpared],
+    ['crowded', c.dialsEvicted]
+  ]
   const relayRefusals = (): [string, number][] => [
     ['place', c.relayPlacesRefused],
     ['connection', c.relayConnectionsRefused]
@@ -109,6 +113,7 @@ function networkRows(network: Network): Row[] {
     ['connections_refused_total', 'Connections of others that were refused, by reason', refusals, 'reason'],
     ['dials_total', 'Connections that this node tried to open', () => c.dialsStarted],
     ['dials_failed_total', 'Of them, those that failed', () => Object.entries(c.dialsFailed), 'reason'],
+    ['dials_unmade_total', 'Dials for clients that were not made, or given up', unmade, 'reason'],
     ['dials_relayed_total', 'Of them, those that succeeded through a relay', () => c.dialsRelayed],
     ['relays', 'Relays that this node is reached through', () => network.relaying().relays],
     ['relay_places', 'Nodes that may be reached through this one', () => network.relaying().places],

@@ -84,16 +84,17 @@ function scene() {
   const dialled: FakeConnection[] = []
   const tell = (type: string, detail: FakeConnection): boolean =>
     events.dispatchEvent(new CustomEvent(type, { detail }))
-  const libp2p = Object.assign(events, {
-    peerId: { toString: () => 'this node' },
-    dial: async () => {
+  const libp2p = Object.assign(events, { peerId: { toString: () => 'this node' } }) as unknown as Libp2p
+  const wire = {
+    dialAddress: async () => {
       const connection = new FakeConnection(String(dialled.length), gone => tell('connection:close', gone))
       dialled.push(connection)
       tell('connection:open', connection)
-      return Promise.resolve(connection)
-    }
-  }) as unknown as Libp2p
-  const components = { libp2p, clock, logger: silentLogger, counters: createCounters() }
+      return Promise.resolve(connection as unknown as Connection)
+    },
+    dialPeer: () => Promise.reject(new Error('every peer is dialled at its address here'))
+  }
+  const components = { libp2p, wire, refusal: () => undefined, clock, logger: silentLogger, counters: createCounters() }
   const pool = new ConnectionPool(components, { idleTimeoutMs: IDLE_MS, maxConnections: 8, maxDials: 8 })
   const network = new Libp2pNetwork(
     { ...components, pool, node: { libp2p } as never, reservations: {} as never },

@@ -32,7 +32,8 @@ interface Link {
   readonly targets: Map<string, PushTarget>
   stream: PeerStream | null
   writer: MessageWriter<PushMessage> | null
-  dialling: boolean
+  /** Addresses that it is being dialled at: sessions that name others do not wait for those. */
+  readonly dialling: Set<string>
 }
 
 export interface PushSenderComponents {
@@ -66,7 +67,7 @@ export class PushSender {
   attach(next: NextServer, owner: Asker): PushTarget {
     const target = new PushTarget(next, owner)
     const known = this.#links.get(next.peerId)
-    const link = known ?? { targets: new Map<string, PushTarget>(), stream: null, writer: null, dialling: false }
+    const link = known ?? { targets: new Map<string, PushTarget>(), stream: null, writer: null, dialling: new Set() }
     link.targets.get(next.pushKey)?.onLost('NOT_ATTACHED')
     link.targets.set(next.pushKey, target)
     this.#links.set(next.peerId, link)
@@ -117,29 +118,33 @@ export class PushSender {
 
   /** An attach that was not answered is repeated with the next step; a lost stream is opened again. */
   #retry(link: Link, target: PushTarget): void {
-    if (link.dialling || this.#attaches.take(target.owner) > 0) return
-    if (link.stream === null) void this.#connect(target.next, link, target.owner)
+    const isUnderWay = link.stream === null && link.dialling.has(placeOf(target))
+    if (isUnderWay || this.#attaches.take(target.owner) > 0) return
+    if (link.stream === null) void this.#connect(target, link)
     else this.#sendAttach(link, target)
   }
 
-  async #connect(next: NextServer, link: Link, owner: Asker): Promise<void> {
+  /** A way that one session names may lead nowhere, on purpose: its failure is for those that name the same. */
+  async #connect(target: PushTarget, link: Link): Promise<void> {
     const { network, policy } = this.#components
+    const { next, owner } = target
+    const place = placeOf(target)
+    const fail = (reason: NotPushed): void => {
+      if (link.stream !== null) return
+      for (const other of link.targets.values()) if (placeOf(other) === place) other.onLost(reason)
+    }
     const targets = policy.targets(next.peerId, next.addresses)
-    if (targets.length === 0 || !policy.spend(owner, next.peerId, targets))
-      return this.#lost(next.peerId, link, 'REFUSED')
-    link.dialling = true
+    if (targets.length === 0 || !policy.spend(owner, next.peerId, targets)) return fail('REFUSED')
+    link.dialling.add(place)
     try {
-      const stream = await network.openStream(targets, PUSH_PROTOCOL)
-      if (this.#links.get(next.peerId) !== link) {
-        void stream.close()
-        return
-      }
-      this.#adopt(next.peerId, link, stream)
+      const stream = await network.openStream(targets, PUSH_PROTOCOL, { askedBy: owner.host })
+      if (this.#links.get(next.peerId) !== link || link.stream !== null) void stream.close()
+      else this.#adopt(next.peerId, link, stream)
     } catch (thrown) {
       this.#logLost(next.peerId, thrown)
-      this.#lost(next.peerId, link, 'UNREACHABLE')
+      fail('UNREACHABLE')
     } finally {
-      link.dialling = false
+      link.dialling.delete(place)
     }
   }
 
@@ -192,4 +197,9 @@ export class PushSender {
       'no push stream to the next server'
     )
   }
+}
+
+/** Where a session says that its next server is. */
+function placeOf({ next }: PushTarget): string {
+  return next.addresses.join(' ')
 }

@@ -88,7 +88,13 @@ async function openHop(
   const queued = new AbortController()
   const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
   const patience = { maxTensorBytes: limits.creditBytes, resumeMs: () => RESUME_MS }
-  const opening = openSession(components, { ...init, ...patience }, options)
+  const { network } = components
+  // Dials are for the owner's sake, also when it is come back to the session.
+  const askedBy = owner.host
+  const forOwner: Pick<Network, 'openStream'> = {
+    openStream: (at, protocol, call) => network.openStream(at, protocol, { ...call, askedBy })
+  }
+  const opening = openSession({ ...components, network: forOwner }, { ...init, ...patience }, options)
   const session = await opening.catch((thrown: unknown) => {
     throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
   })
