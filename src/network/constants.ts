@@ -84,6 +84,8 @@ export const MAX_SERVICE_STREAMS = 8
 export const DIAL_LIMIT = { perSecond: 20, burst: 512 }
 /** Streams that one peer opens: one a session, and pings. */
 export const STREAM_LIMIT = { perSecond: 100, burst: 1_024 }
+/** Streams of a peer that are refused in words, beyond those; then its connection goes. Each takes a third of a millisecond. */
+export const REFUSAL_LIMIT = { perSecond: 100, burst: 1_024 }
 
 /** How soon a relay that has no place, or is not there, is asked again; each time twice as late, up to a minute. */
 export const RELAY_RETRY_MS = 1 * second

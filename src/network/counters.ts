@@ -13,7 +13,9 @@ export interface NetworkCounters {
   connectionsDead: number
   /** Connections ended because the other end went on to use them long after it was told that they close. */
   connectionsOverstayed: number
-  /** Connections that ended otherwise, or were dead or overstayed: the peer closed, the link died, the network closed. */
+  /** Connections ended because they poured out streams. */
+  connectionsFlooding: number
+  /** Connections that ended otherwise, or were dead, overstayed or flooding: the peer closed, the link died, the network closed. */
   connectionsEnded: number
   /** What holds connections now: as many as streams and dials are under way, relays kept, and no more. */
   leasesOpen: number
@@ -55,6 +57,7 @@ export function createCounters(): NetworkCounters {
     connectionsIdleClosed: 0,
     connectionsDead: 0,
     connectionsOverstayed: 0,
+    connectionsFlooding: 0,
     connectionsEnded: 0,
     leasesOpen: 0,
     dialsStarted: 0,

@@ -11,7 +11,9 @@ import {
   MAX_DIALS,
   PEERS_REMEMBERED,
   PING_TIMEOUT_MS,
+  REFUSAL_LIMIT,
   RELAY_PLACES,
+  STREAM_LIMIT,
   TCP_KEEP_ALIVE_MS
 } from './constants.ts'
 import { createCounters } from './counters.ts'
@@ -26,6 +28,7 @@ import type { Network, NetworkInit } from './network.ts'
 import { boundPeers } from './peer-memory.ts'
 import { parseRelayAddress, shareOfHost, withPeerId } from './peer-address.ts'
 import { ConnectionPool } from './pool.ts'
+import { StreamFlood } from './stream-flood.ts'
 import { RelayReservations } from './relay-reservations.ts'
 import { RelayShares } from './relay-shares.ts'
 
@@ -95,7 +98,15 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     { clock, logger, counters },
     { intervalMs: keepAliveMs, pingTimeoutMs: Math.min(PING_TIMEOUT_MS, 2 * keepAliveMs) }
   )
-  node.libp2p.addEventListener('connection:open', ({ detail }) => keepAlive.watch(detail))
+  const { perSecond, burst } = init.limits?.streams ?? STREAM_LIMIT
+  const flood = new StreamFlood(
+    { clock, logger, counters },
+    { perSecond: perSecond + REFUSAL_LIMIT.perSecond, burst: burst + REFUSAL_LIMIT.burst }
+  )
+  node.libp2p.addEventListener('connection:open', ({ detail }) => {
+    flood.watch(detail)
+    keepAlive.watch(detail)
+  })
   node.libp2p.addEventListener('connection:close', ({ detail }) => keepAlive.forget(detail))
   const reservations = new RelayReservations({ store: node.circuit.reservationStore, pool, clock, logger }, { relays })
   const network = new Libp2pNetwork(

@@ -86,7 +86,8 @@ function networkRows(network: Network): Row[] {
     ['idle', c.connectionsIdleClosed],
     ['dead', c.connectionsDead],
     ['overstayed', c.connectionsOverstayed],
-    ['other', c.connectionsEnded - c.connectionsDead - c.connectionsOverstayed]
+    ['flooding', c.connectionsFlooding],
+    ['other', c.connectionsEnded - c.connectionsDead - c.connectionsOverstayed - c.connectionsFlooding]
   ]
   const unmade = (): [string, number][] => [
     ['silent', c.dialsSpared],
@@ -106,7 +107,7 @@ function networkRows(network: Network): Row[] {
     ['connections_opened_total', 'Connections opened, both ways', () => c.connectionsOpened],
     [
       'connections_closed_total',
-      'Connections closed: as idle, as dead, as used after goodbye, or otherwise',
+      'Connections closed: as idle, as dead, as used after goodbye, as flooding, or otherwise',
       closures,
       'reason'
     ],

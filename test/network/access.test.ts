@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { ManualClock } from '../../src/base/index.ts'
 import { createIdentity, type NetworkInit, type PeerStream, type RateLimitedError } from '../../src/network/index.ts'
 import { AccessList } from '../../src/network/access-list.ts'
+import { startAttacker } from './attacker.ts'
 import { Cluster, echo, ended, until } from './cluster.ts'
 
 const cluster = new Cluster()
@@ -84,6 +86,36 @@ describe('a network', () => {
     await until(() => server.counters.streamsOpen === 0)
     expect(server.counters).toMatchObject({ streamsOverCount: 1, streamsOverBytes: 1 })
   })
+
+  it.each(['/test/echo', '/test/none'])(
+    'ends the connection of a peer that pours out streams of %s, once so many were refused, and the next at its first',
+    async protocol => {
+      const clock = new ManualClock()
+      const server = await cluster.server({ clock, keepAliveMs: 0, limits: { streams: { perSecond: 1, burst: 4 } } })
+      await server.handle('/test/echo', stream => void stream.close())
+      const bystander = await cluster.client()
+      await bystander.connect(server.addresses())
+      const attacker = await startAttacker()
+      try {
+        const pour = async (): Promise<number> => {
+          const { connection } = await attacker.connect(server.addresses()[0] ?? '')
+          let opened = 0
+          for (; opened < 5_000 && connection.status === 'open'; opened++)
+            await connection.newStream(protocol, { maxOutboundStreams: 10_000 }).catch(() => undefined)
+          return opened
+        }
+        // 4, and 1024 more.
+        expect(await pour()).toBe(1_029)
+        expect(await pour()).toBe(1)
+        expect(server.counters).toMatchObject({ connectionsFlooding: 2, connectionsOpen: 1 })
+        expect(await bystander.ping(server.addresses())).toBeGreaterThan(0)
+        clock.advance(1_000)
+        expect(await pour()).toBeGreaterThan(100)
+      } finally {
+        await attacker.stop()
+      }
+    }
+  )
 
   it('ends the streams of a peer that sends too much', async () => {
     const server = await cluster.server({ limits: { bytes: { perSecond: 1, burst: 1_000 } } })

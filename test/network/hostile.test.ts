@@ -22,7 +22,7 @@ let server: Network
 let client: Network
 let attacker: Attacker
 beforeAll(async () => {
-  server = await cluster.server({ logger, limits: { dials: unlimited } })
+  server = await cluster.server({ logger, limits: { dials: unlimited, streams: unlimited } })
   client = await cluster.client()
   attacker = await startAttacker()
   await server.handle('/test/echo', echo)
