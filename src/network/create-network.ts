@@ -5,6 +5,7 @@ import { carriesRelayed } from './circuit.ts'
 import {
   CONNECTION_IDLE_TIMEOUT_MS,
   DIAL_LIMIT,
+  FLOOD_DIALS,
   KEEP_ALIVE_MS,
   LEAST_OF_HOST,
   MAX_CONNECTIONS,
@@ -100,7 +101,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   )
   const { perSecond, burst } = init.limits?.streams ?? STREAM_LIMIT
   const flood = new StreamFlood(
-    { clock, logger, counters },
+    { clock, logger, counters, onEnded: host => gatekeeper.charge(host, FLOOD_DIALS) },
     { perSecond: perSecond + REFUSAL_LIMIT.perSecond, burst: burst + REFUSAL_LIMIT.burst }
   )
   node.libp2p.addEventListener('connection:open', ({ detail }) => {

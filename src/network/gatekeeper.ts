@@ -27,6 +27,11 @@ export class Gatekeeper implements ConnectionGater {
     this.#dials = new RateLimiter(components, init.dialLimit)
   }
 
+  /** What was let in from this host counts for so many dials more. */
+  charge(host: string, dials: number): void {
+    this.#dials.charge(host, dials)
+  }
+
   denyDialPeer(peer: PeerId): boolean {
     return !this.#components.access.allowsPeer(peer.toString())
   }

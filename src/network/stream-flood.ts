@@ -10,6 +10,8 @@ export interface StreamFloodComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly counters: NetworkCounters
+  /** A connection from this host was ended. */
+  readonly onEnded: (host: string) => void
 }
 
 /**
@@ -30,12 +32,13 @@ export class StreamFlood {
   /** Counts the streams that come over it, until it ends. */
   watch(connection: Connection): void {
     const asker = { peer: connection.remotePeer.toString(), host: sourceOf(connection.remoteAddr.toString()) }
-    const { counters, logger } = this.#components
+    const { counters, logger, onEnded } = this.#components
     muxerOf(connection)?.addEventListener('stream', () => {
       const waitMs = this.#limit.take(asker)
       if (waitMs === 0 || connection.status !== 'open') return
       counters.connectionsFlooding++
       logger.debug({ peer: asker.peer }, 'a connection was ended: too many streams')
+      onEnded(asker.host)
       connection.abort(new RateLimitedError(asker.peer, 'streams', waitMs))
     })
   }
