@@ -11,6 +11,7 @@ export interface AddressRaceInit {
  * Tries one address after the other, the next as soon as one has failed or takes longer than those do that answer, until
  * one is reached: then the others are given up ("happy eyeballs", RFC 8305). One that swallows packets delays nothing.
  *
+ * @param attempts one at the least
  * @throws what the only one failed with, or an AggregateError of all
  */
 export function raceAddresses<T>(
@@ -23,7 +24,7 @@ export function raceAddresses<T>(
   let begun = 0
   let cancel = (): void => undefined
   return new Promise<T>((resolve, reject) => {
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       errors.push(error)
       if (errors.length < attempts.length && !signal.aborted) begin()
       else reject(errors.length === 1 ? error : new AggregateError(errors, 'no address was reached'))

@@ -8,7 +8,7 @@ export interface Asker {
 }
 
 /** What one host may ask for, in shares of one peer: those behind one router, or in one laboratory, are more than one. */
-export const PEERS_OF_A_HOST = 8
+const PEERS_OF_A_HOST = 8
 
 /** A token bucket for each peer, and one for each host that holds as much as eight of them: beyond that another id brings nothing. */
 export class PeerLimiter {
