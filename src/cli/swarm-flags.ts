@@ -20,7 +20,7 @@ export const swarmFlags = {
     '10s'
   ),
   tcpKeepAlive: value('DURATION', 'silence after which TCP probes the other end; 0 is never', parseDuration, '1m'),
-  holePunching: toggle('make relayed connections direct where possible (libp2p DCUtR; untried)')
+  holePunching: toggle('make relayed connections direct where one end can be dialled (libp2p DCUtR)')
 }
 
 export function swarmOptions(given: FlagValues<typeof swarmFlags>): SwarmOptions {

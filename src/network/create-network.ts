@@ -55,6 +55,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     ...limits,
     identity: init.identity,
     listen,
+    announce,
     gater: gatekeeper,
     handshakes: new Handshakes({ counters }, { most: limits.maxConnections }),
     swarmKey: init.swarmKey,

@@ -225,10 +225,11 @@ export class Libp2pNetwork implements Network {
     return wrapped
   }
 
-  /** Public addresses that are not listened on, and that AutoNAT has found to lead here. */
+  /** Public addresses that are neither listened on nor announced, and that AutoNAT has found to lead here. */
   #mapped(): string[] {
     const { node } = this.#components
-    const own = new Set(node.transport.listenAddresses().map(address => withPeerId(address, this.peerId)))
+    const listened = node.transport.listenAddresses().map(address => withPeerId(address, this.peerId))
+    const own = new Set([...listened, ...this.#announce])
     return node.libp2p
       .getMultiaddrs()
       .map(String)

@@ -32,6 +32,8 @@ import { tunedYamux } from './yamux-tuning.ts'
 export interface Libp2pInit {
   readonly identity: Identity
   readonly listen: readonly string[]
+  /** Where others reach this node, as they are told by libp2p's own services. @default where it listens */
+  readonly announce?: readonly string[]
   readonly gater: ConnectionGater
   readonly handshakes: Handshakes
   readonly swarmKey: Uint8Array | undefined
@@ -91,7 +93,7 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   let transports: Transports | undefined
   const libp2p = await createLibp2p({
     privateKey: privateKeyOf(init.identity),
-    addresses: { listen: [...init.listen] },
+    addresses: { listen: [...init.listen], announce: [...(init.announce ?? [])] },
     transports: [
       components =>
         (transport = new CorkedTcp(

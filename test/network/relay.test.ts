@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createIdentity, type Network, type NetworkInit } from '../../src/network/index.ts'
 import { createCounters } from '../../src/network/counters.ts'
 import { Handshakes } from '../../src/network/handshakes.ts'
@@ -130,6 +130,22 @@ describe("libp2p's own services", () => {
     await says(client, server.addresses())
     await says(client, server.addresses())
     expect(client.counters).toMatchObject({ dialsRelayed: 1, connectionsEnded: 0 })
+  })
+
+  it('tell peers the addresses that are announced, so that one behind a relay can dial back; that proves no reach', async () => {
+    const announced = '/ip4/8.8.8.8/tcp/9'
+    const server = await cluster.server({ announce: [announced], holePunching: true })
+    expect(server.reachability).toBe('unknown')
+    expect(server.addresses()).toEqual([`${announced}/p2p/${server.peerId}`])
+    const { libp2p } = await createNode({
+      ...{ identity: await createIdentity(), listen: [], gater: {}, swarmKey: undefined, relaying: undefined },
+      ...{ tcpKeepAliveMs: 0, maxConnections: 1, maxDials: 1, isRelay: () => false, upnp: false, holePunching: true },
+      handshakes: new Handshakes({ counters: createCounters() }, { most: 9 }),
+      announce: [announced]
+    })
+    await libp2p.start()
+    onTestFinished(async () => libp2p.stop())
+    expect(libp2p.getMultiaddrs().map(String)).toEqual([`${announced}/p2p/${libp2p.peerId.toString()}`])
   })
 
   it('for UPnP are there when they are asked for, and only then', async () => {
