@@ -14,7 +14,12 @@ import {
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
 import { type DialPlace, DialPlaces } from './dial-places.ts'
-import { PeerUnreachableError, ProtocolNotSupportedError, type UnreachableReason } from './errors.ts'
+import {
+  NetworkClosedError,
+  PeerUnreachableError,
+  ProtocolNotSupportedError,
+  type UnreachableReason
+} from './errors.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
 import { dialError } from './libp2p-errors.ts'
 import { hostOf, networkOf, relayOf } from './peer-address.ts'
@@ -78,7 +83,7 @@ export class Dialer {
     this.#silent = new SilentAddresses(components, { forMs: SILENT_MS, most: SILENT_ADDRESSES })
   }
 
-  /** @throws PeerUnreachableError, TimeoutError, CancelledError */
+  /** @throws PeerUnreachableError, TimeoutError, CancelledError, NetworkClosedError */
   async dial(peer: string, addresses: readonly string[], options: DialOptions): Promise<Connection> {
     const { limitMs, signal, askedBy } = options
     const { clock } = this.#components
@@ -94,8 +99,19 @@ export class Dialer {
       if (again) return this.dial(peer, addresses, options)
       throw error
     } finally {
-      if (--dial.waiting === 0) dial.giveUp.abort()
+      if (--dial.waiting === 0) this.#end(key, dial)
     }
+  }
+
+  /** Gives up all dials. */
+  close(): void {
+    for (const [key, dial] of this.#dials) this.#end(key, dial, new NetworkClosedError())
+  }
+
+  /** Nobody joins it any more. */
+  #end(key: string, dial: Dial, reason?: Error): void {
+    if (this.#dials.get(key) === dial) this.#dials.delete(key)
+    dial.giveUp.abort(reason)
   }
 
   #begin(
@@ -115,13 +131,14 @@ export class Dialer {
     const dial: Dial = { peer, askedBy, waiting: 0, giveUp: new AbortController(), evicted: false }
     const result = this.#connect(dial, addresses, limitMs)
       .catch((error: unknown) => {
+        if (dial.giveUp.signal.reason instanceof NetworkClosedError) throw dial.giveUp.signal.reason
         const failure = dialError(peer, addresses, error)
         if (failure instanceof PeerUnreachableError) counters.dialsFailed[failure.reason]++
         throw failure
       })
       .finally(() => {
         if (askedBy === undefined) this.#own--
-        this.#dials.delete(key)
+        this.#end(key, dial)
       })
     const begun = Object.assign(dial, { result })
     this.#dials.set(key, begun)

@@ -151,6 +151,7 @@ export class ConnectionPool {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelTick()
+    this.#dialer.close()
     await Promise.all([...this.#connections.values()].map(connection => closeConnection(connection)))
   }
 

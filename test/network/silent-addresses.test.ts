@@ -66,6 +66,15 @@ describe('a dial', () => {
     second.abort()
     await until(() => taken[0]?.closed === true)
   })
+
+  it('ends with the network, and says so', async () => {
+    const stuck = client.connect(hole((await createIdentity()).peerId))
+    await until(() => taken.length === 1)
+    const closing = client.close()
+    await expect(stuck).rejects.toMatchObject({ code: 'NETWORK_CLOSED' })
+    await closing
+    await until(() => taken[0]?.closed === true)
+  })
 })
 
 describe('a flood of silent addresses', () => {
