@@ -82,7 +82,7 @@ export const MAX_SERVICE_STREAMS = 8
 
 /** Inbound connections of one host: a restarting client needs few, a scanner many. */
 export const DIAL_LIMIT = { perSecond: 20, burst: 512 }
-/** Dials that a connection which had to be ended for its streams counts for: coming back takes ten milliseconds of handshakes. */
+/** Dials that a connection which had to be ended for its streams counts for: coming back takes some milliseconds of handshakes. */
 export const FLOOD_DIALS = 16
 /** Streams that one peer opens: one a session, and pings. */
 export const STREAM_LIMIT = { perSecond: 100, burst: 1_024 }
