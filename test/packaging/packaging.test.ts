@@ -91,6 +91,49 @@ describe('Dockerfile', () => {
   })
 })
 
+describe('package-lock.json', () => {
+  interface Entry {
+    readonly engines?: { readonly node?: string }
+    readonly resolved?: string
+    readonly hasInstallScript?: boolean
+  }
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Entry> }
+  const entries = Object.entries(packages).filter(([path]) => path !== '')
+  const namesWhere = (holds: (entry: Entry) => boolean): string[] =>
+    entries.filter(([, entry]) => holds(entry)).map(([path]) => path)
+
+  it('has nothing that asks for a newer Node than the package does', () => {
+    const oldest = packages['']?.engines?.node ?? ''
+    expect(takes('>=20', oldest)).toBe(true)
+    expect(takes('>=20.20', oldest)).toBe(false)
+    expect(takes('^22 || ^24 || >=26', oldest)).toBe(false)
+    expect(namesWhere(({ engines }) => !takes(engines?.node ?? '*', oldest))).toEqual([])
+  })
+
+  // What npm lists as having one it runs: koffi's would compile what comes compiled, onnxruntime-node's would download CUDA.
+  it('has nothing to run while installing', () => {
+    expect(namesWhere(({ hasInstallScript }) => hasInstallScript === true)).toEqual([])
+  })
+
+  it('is of any registry and any platform', () => {
+    expect(namesWhere(({ resolved }) => resolved !== undefined)).toEqual([])
+    const names = entries.map(([path]) => path)
+    for (const platform of ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'])
+      expect(names).toContain(`node_modules/@koromix/koffi-${platform}`)
+  })
+})
+
+/** Whether a range such as `^20.19 || >=22` takes the least version that another, such as `>=20.19`, does. */
+function takes(range: string, least: string): boolean {
+  const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number)
+  const [major = 0, minor = 0] = numbers(least)
+  return range.split('||').some(part => {
+    const [fromMajor = 0, fromMinor = 0] = numbers(part)
+    const openEnded = !/^\s*[\^~\d]/.test(part)
+    return (openEnded ? fromMajor < major : false) || (fromMajor === major && fromMinor <= minor)
+  })
+}
+
 describe('andthen.service', () => {
   const unit = read('packaging/andthen.service')
   const settings = (name: string): string[] =>
