@@ -28,3 +28,4 @@ export {
   RateLimitedError
 } from './network/index.ts'
 export * from './node/index.ts'
+export type { EndReason } from './session/index.ts'

@@ -1,5 +1,6 @@
 export { connect, type ConnectOptions, type Connection, type GenerateOptions } from './connect.ts'
 export { BlocksError, HooksError, MemoryError } from './errors.ts'
+export type { HookedSession, SessionHooks } from './hooks.ts'
 export { planServe, type ServePlan } from './plan.ts'
 export { serve, type ServerNode } from './serve.ts'
 export type { ReadyInfo, ServeOptions, ServePeerLimits, SwarmOptions } from './serve-options.ts'

@@ -1,7 +1,7 @@
 import type { Logger } from '../base/index.ts'
 import type { Reachability, RelayingInit } from '../network/index.ts'
 import type { CudaOptions, DeviceWish } from '../runtime/index.ts'
-import type { SessionHooks } from '../session/index.ts'
+import type { SessionHooks } from './hooks.ts'
 
 export interface ServeOptions extends ServeLimits, ServeNetworkOptions, ServeSessionOptions {
   /** The model's folder. */

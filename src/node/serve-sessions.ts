@@ -6,10 +6,10 @@ import {
   HostParking,
   oldest,
   type ParkingLot,
-  type SessionHooks,
+  type SessionHooks as TableHooks,
   type SessionTableInit
 } from '../session/index.ts'
-import { loadHooks } from './hooks.ts'
+import { loadHooks, tableHooks } from './hooks.ts'
 import type { ServePlan } from './plan.ts'
 import type { ServeOptions, ServeSessionOptions } from './serve-options.ts'
 
@@ -45,8 +45,9 @@ export function batchingPolicy(options: ServeSessionOptions, slots: number): Bat
 }
 
 /** @throws HooksError */
-export async function sessionHooks({ hooks }: ServeSessionOptions): Promise<SessionHooks | undefined> {
-  return typeof hooks === 'string' ? loadHooks(hooks) : hooks
+export async function sessionHooks({ hooks }: ServeSessionOptions): Promise<TableHooks | undefined> {
+  if (hooks === undefined) return undefined
+  return tableHooks(typeof hooks === 'string' ? await loadHooks(hooks) : hooks)
 }
 
 /**

@@ -3,7 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connect, serve, type ServeOptions, type ServerNode } from '../../src/node/index.ts'
+import {
+  connect,
+  type HookedSession,
+  serve,
+  type ServeOptions,
+  type ServerNode,
+  type SessionHooks
+} from '../../src/node/index.ts'
 
 const model = 'models/tiny-shakespeare'
 const ROMEO = 'ROMEO:\n'
@@ -100,9 +107,16 @@ it('hooks are told of each session once, from a module and from a function', asy
      export const onEvict = (session, reason) => appendFileSync(${JSON.stringify(seen)}, reason + ' ' + session.id + '\\n')`
   )
   const told: string[] = []
-  const hooks = {
-    onStart: () => void told.push('start'),
-    onEvict: (_: unknown, reason: string) => void told.push(reason)
+  const sessions: HookedSession[] = []
+  const hooks: SessionHooks = {
+    onStart(session) {
+      told.push('start')
+      sessions.push(session)
+    },
+    onEvict(session, reason) {
+      told.push(reason)
+      sessions.push(session)
+    }
   }
   for (const given of [file, hooks]) {
     const node = await serving({ hooks: given })
@@ -110,6 +124,16 @@ it('hooks are told of each session once, from a module and from a function', asy
     await node.close()
   }
   expect(told).toEqual(['start', 'END'])
+  const [session] = sessions
+  // One object, so that a hook may keep what it has of a session by it; and nothing in it that a hook could break.
+  expect(sessions[1]).toBe(session)
+  expect(session).toStrictEqual({
+    id: expect.stringMatching(/^[0-9a-f]{32}$/),
+    owner: expect.stringMatching(/^12D3KooW/),
+    maxLength: expect.any(Number),
+    priority: 0
+  })
+  expect(Object.isFrozen(session)).toBe(true)
   const lines = (await readFile(seen, 'utf8')).trim().split('\n')
   const [id] = lines[0]?.split(' ').slice(1) ?? []
   expect(lines).toEqual([`start ${id}`, `END ${id}`])
