@@ -1,3 +1,6 @@
+/** The longest that a timer of Node's can be set to, ms, 24 days: a longer one would ring at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** Monotonic time and timers, injected wherever a decision depends on time, so that tests never sleep. */
 export interface Clock {
   /** Milliseconds since an arbitrary start, with fractions; never goes back. */
@@ -22,7 +25,7 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
 
 /** Keeps the process alive until the work is done: timers of `systemClock` do not, nor does a socket that is gone. */
 export async function keepAlive<T>(work: Promise<T>): Promise<T> {
-  const handle = setInterval(() => undefined, 2 ** 31 - 1)
+  const handle = setInterval(() => undefined, LONGEST_TIMER_MS)
   try {
     return await work
   } finally {
@@ -30,11 +33,11 @@ export async function keepAlive<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** The process's monotonic clock. Timers do not keep the process alive. */
+/** The process's monotonic clock. Timers do not keep the process alive, and ring after 24 days at the latest. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms)
+    const timer = setTimeout(callback, Math.min(ms, LONGEST_TIMER_MS))
     timer.unref()
     return () => clearTimeout(timer)
   }

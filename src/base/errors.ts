@@ -36,8 +36,26 @@ export class UsageError extends AndthenError {
 /** A value that is known and not delivered by this version (exit status 2). */
 export class NotAvailableError extends AndthenError {
   override readonly name = 'NotAvailableError'
+  readonly what: string
   constructor(what: string, options: ErrorOptions = {}) {
     super('NOT_AVAILABLE', `${what} is not available in this version`, options)
+    this.what = what
+  }
+}
+
+/**
+ * Puts the flag's name before what is wrong with its value: whoever knows the value seldom knows where it came from.
+ * Other kinds of error speak for themselves.
+ *
+ * @throws UsageError and NotAvailableError, with the name
+ */
+export function namingFlag<T>(flag: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${flag}: ${error.message}`, { cause: error })
+    if (error instanceof NotAvailableError) throw new NotAvailableError(`${flag}: ${error.what}`, { cause: error })
+    throw error
   }
 }
 

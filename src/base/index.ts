@@ -1,13 +1,16 @@
 export { type Clock, keepAlive, ManualClock, pause, systemClock } from './clock.ts'
+export { counted } from './counted.ts'
 export {
   AndthenError,
   CancelledError,
   type ErrorOptions,
+  namingFlag,
   NotAvailableError,
   TimeoutError,
   toAndthenError,
   UsageError
 } from './errors.ts'
+export { fileProblem } from './file-problem.ts'
 export {
   createLogger,
   type LogFormat,

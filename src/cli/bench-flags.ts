@@ -2,7 +2,7 @@ import { choice, parseDevice, parseRoute, parseVerify } from './choices.ts'
 import { list, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
-import { parseBandwidth, parseCount, parseDuration, parseNumber } from './quantities.ts'
+import { parseBandwidth, parseCount, parseDuration, parseNumber, parseTimeout } from './quantities.ts'
 import { runtimeFlags } from './runtime-flags.ts'
 
 export const benchDefaults = {
@@ -24,7 +24,7 @@ export const benchFlags = {
   peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
   model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain, sessions: random weights'),
   servers: value('K', 'servers to start', parseCount(1), '4; load, flood: 3'),
-  link: value('KIND', 'relay, tun or none', choice('link', ['relay', 'none'], ['tun']), 'relay for routes, else none'),
+  link: value('KIND', 'relay, tun or none', choice(['relay', 'none'], ['tun']), 'relay for routes, else none'),
   delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
   jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
   bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),
@@ -60,7 +60,7 @@ export const benchFlags = {
   device: value('DEVICE', 'gpu: what is measured; cpu takes a small span', parseDevice, 'cuda'),
   ...runtimeFlags,
   seed: value('S', 'order of the variants, arrivals and links', parseCount(0), String(benchDefaults.seed)),
-  duration: value('DURATION', 'of a soak', parseDuration, '10m'),
+  duration: value('DURATION', 'of a soak', parseTimeout, '10m'),
   flood: toggle('soak: strangers pour garbage and forged pushes into a server all the while'),
   json: toggle('one JSON object on stdout in place of the table'),
   out: value('DIR', 'where raw samples, the report and its plot go', text => text)

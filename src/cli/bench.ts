@@ -10,7 +10,7 @@ import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
 
 const names = ['span', 'chain', 'routes', 'load', 'flood', 'sessions', 'gpu', 'soak'] as const
-const parseName = choice('bench', names)
+const parseName = choice(names)
 type BenchName = ReturnType<typeof parseName>
 type Given = FlagValues<typeof benchFlags>
 const serve = [fileURLToPath(new URL('../../bin/serve', import.meta.url))]

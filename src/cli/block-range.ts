@@ -6,9 +6,9 @@ type BlocksFlag = 'all' | { readonly from: number; readonly to: number }
 /** `A-B` or `A:B`, half open, or `all`. @throws UsageError, and NotAvailableError for `auto` */
 export function parseBlocks(text: string): BlocksFlag {
   if (text === 'all') return 'all'
-  if (text === 'auto') throw new NotAvailableError('--blocks auto')
+  if (text === 'auto') throw new NotAvailableError('auto')
   const [, from, to] = /^(\d+)[-:](\d+)$/.exec(text) ?? []
-  if (from === undefined || to === undefined) {
+  if (from === undefined || to === undefined || !Number.isSafeInteger(Number(to))) {
     throw new UsageError(`"${text}" is not a range of blocks: write it as 0-4 (blocks 0 to 3), or all`)
   }
   const range = { from: Number(from), to: Number(to) }

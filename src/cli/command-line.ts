@@ -46,8 +46,12 @@ export function parseLine(syntax: LineSyntax, argv: readonly string[]): ParsedLi
   return { given: Object.fromEntries(given), argument: command.args[0] }
 }
 
-function wording({ code, message }: CommanderError, { argument }: LineSyntax, given: readonly string[]): string {
+function wording({ code, message }: CommanderError, { argument, flags }: LineSyntax, given: readonly string[]): string {
   if (code === 'commander.excessArguments') return `"${given[argument === undefined ? 0 : 1]}" is one argument too many`
+  const [, toggle] = /^error: unknown option '(--[^=']+)=/.exec(message) ?? []
+  if (Object.keys(flags).some(key => flagName(key) === toggle)) return `${toggle} takes no value`
+  const [, flag] = /^error: option '([^']+)' argument missing/.exec(message) ?? []
+  if (flag !== undefined) return `${flag} has no value`
   return message.replace(/^error: /, '').replaceAll('\n', ' ')
 }
 

@@ -61,8 +61,8 @@ export interface Command<Options> extends Runnable {
 }
 
 const logFlags = {
-  logLevel: value('LEVEL', `how much is logged: ${logLevels.join(', ')}`, choice('log level', logLevels)),
-  logFormat: value('FORMAT', 'how it is logged: pretty or json', choice('log format', ['pretty', 'json']), 'pretty')
+  logLevel: value('LEVEL', `how much is logged: ${logLevels.join(', ')}`, choice(logLevels)),
+  logFormat: value('FORMAT', 'how it is logged: pretty or json', choice(['pretty', 'json']), 'pretty')
 }
 
 export function defineCommand<F extends Flags, Options>(init: CommandInit<F, Options>): Command<Options> {

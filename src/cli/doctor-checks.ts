@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { type Logger, toAndthenError } from '../base/index.ts'
+import { counted, type Logger, toAndthenError } from '../base/index.ts'
 import { buildSpanGraph, openModel } from '../model/index.ts'
 import type { ServeOptions } from '../node/index.ts'
 import { loadSpan } from '../runtime/index.ts'
@@ -23,7 +23,7 @@ export function checkNode(version: string): Finding {
 }
 
 export function checkProcessor(): Finding {
-  const says = `${availableParallelism()} threads, ${cpus()[0]?.model ?? 'unknown model'}`
+  const says = `${counted(availableParallelism(), 'thread')}, ${cpus()[0]?.model ?? 'unknown model'}`
   return { about: 'processor', state: 'ok', says }
 }
 
@@ -58,8 +58,8 @@ export async function checkModel(options: ModelLoad & Required<Pick<ServeOptions
     const { planServe } = await import('../node/index.ts')
     const plan = await planServe(options)
     const blocks = plan.largestFit === null ? 0 : plan.largestFit[1] - plan.largestFit[0]
-    const load = `${plan.maxSessions} sessions of ${plan.maxLength} tokens`
-    const says = `${blocks} of ${plan.modelBlocks} blocks of ${plan.model} fit on ${plan.device} in ${plan.weights}, with ${load}`
+    const load = `${counted(plan.maxSessions, 'session')} of ${counted(plan.maxLength, 'token')}`
+    const says = `${blocks} of ${counted(plan.modelBlocks, 'block')} of ${plan.model} fit on ${plan.device} in ${plan.weights}, with ${load}`
     return { about, state: blocks === 0 ? 'missing' : 'ok', says }
   } catch (error) {
     return { about, state: 'missing', says: toAndthenError(error).message }

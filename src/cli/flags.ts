@@ -1,4 +1,4 @@
-import { UsageError } from '../base/index.ts'
+import { namingFlag, UsageError } from '../base/index.ts'
 
 /** One flag of a command. Its value comes from the command line, else from its environment variable, else is absent. */
 export interface Flag<T> {
@@ -25,18 +25,22 @@ export function value<T>(takes: string, help: string, parse: (text: string) => T
 
 /** A flag that repeats, or takes several values at once with commas between them. */
 export function list<T>(takes: string, help: string, parse: (text: string) => T, otherwise?: string): Flag<T[]> {
-  const read = (texts: readonly string[]) =>
-    texts
-      .flatMap(text => text.split(','))
-      .map(text => text.trim())
-      .filter(text => text !== '')
-      .map(parse)
+  const read = (texts: readonly string[]) => {
+    const values = texts.flatMap(text => text.split(',')).map(text => text.trim())
+    const given = values.filter(text => text !== '')
+    if (given.length === 0) throw new UsageError(`"${texts.join(',')}" holds no value: give ${takes}, or leave it out`)
+    return given.map(parse)
+  }
   return { takes, help, read, list: true, ...(otherwise === undefined ? {} : { otherwise }) }
 }
 
 /** A flag that repeats and whose values are taken as they are, commas included. */
 export function texts(takes: string, help: string): Flag<string[]> {
-  return { takes, help, read: given => [...given], list: true }
+  const read = (given: readonly string[]): string[] => {
+    if (given.includes('')) throw new UsageError(`"" is no ${takes}: give one character at least, or leave it out`)
+    return [...given]
+  }
+  return { takes, help, read, list: true }
 }
 
 /** A flag without a value. In the environment: 1, true, yes, on or 0, false, no, off. */
@@ -75,8 +79,8 @@ export function readFlags<F extends Flags>(
   const read = Object.entries(flags).map(([key, flag]): [string, unknown] => {
     const variable = environment[variableName(key)]
     const fromLine = given[key]
-    if (fromLine !== undefined) return [key, explained(flagName(key), () => flag.read(fromLine))]
-    if (variable) return [key, explained(variableName(key), () => flag.read([variable]))]
+    if (fromLine !== undefined) return [key, namingFlag(flagName(key), () => flag.read(fromLine))]
+    if (variable) return [key, namingFlag(variableName(key), () => flag.read([variable]))]
     return [key, undefined]
   })
   return Object.fromEntries(read) as FlagValues<F>
@@ -86,15 +90,5 @@ export function readFlags<F extends Flags>(
 export function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>
-  }
-}
-
-/** Puts the flag's name before what is wrong with its value; other kinds of error speak for themselves. */
-function explained<T>(where: string, read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof UsageError) throw new UsageError(`${where}: ${error.message}`, { cause: error })
-    throw error
   }
 }

@@ -3,7 +3,7 @@ import { list, texts, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { proofFlags } from './proof-files.ts'
-import { parseCount, parseDuration, parseNumber } from './quantities.ts'
+import { parseCount, parseNumber, parseTimeout } from './quantities.ts'
 import { swarmFlags } from './swarm-flags.ts'
 
 const parsePriority = parseNumber(
@@ -46,7 +46,7 @@ export const generateFlags = {
   sampling: value(
     'SOURCE',
     "settings, or model: the defaults of the model's generation_config.json",
-    choice('sampling', ['settings', 'model']),
+    choice(['settings', 'model']),
     'settings'
   ),
   stop: texts('TEXT', 'end before this text; commas are part of it'),
@@ -57,8 +57,8 @@ export const generateFlags = {
     parsePriority,
     '0'
   ),
-  connectTimeout: value('DURATION', 'for a server to answer', parseDuration, '10s'),
-  stepTimeout: value('DURATION', 'for one pass through the chain', parseDuration, '30s'),
+  connectTimeout: value('DURATION', 'for a server to answer', parseTimeout, '10s'),
+  stepTimeout: value('DURATION', 'for one pass through the chain', parseTimeout, '30s'),
   ...swarmFlags,
   ...proofFlags,
   json: toggle('one JSON object on stdout, with timings, in place of the text'),

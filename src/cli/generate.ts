@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { toAndthenError, UsageError } from '../base/index.ts'
+import { AndthenError, fileProblem, UsageError } from '../base/index.ts'
 import type { GeneratedToken, GenerationResult } from '../client/index.ts'
 import type { ConnectOptions, GenerateOptions } from '../node/index.ts'
 import type { PortableProof } from '../wire/index.ts'
@@ -125,9 +125,8 @@ async function generating(
       await connection.close()
     }
   } finally {
-    await trace?.writeFile(lines.join(''))
-    await trace?.close()
     await keepProofs(proofs, options.proofDir, terminal)
+    if (trace !== undefined) await writeTrace(trace, lines, options.trace)
   }
 }
 
@@ -135,6 +134,16 @@ async function openTrace(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'w')
   } catch (cause) {
-    throw new UsageError(`--trace: "${path}" cannot be written: ${toAndthenError(cause).message}`, { cause })
+    throw new UsageError(`--trace: "${path}" cannot be written: ${fileProblem(cause)}`, { cause })
+  }
+}
+
+async function writeTrace(file: FileHandle, lines: readonly string[], path = ''): Promise<void> {
+  try {
+    await file.writeFile(lines.join(''))
+  } catch (cause) {
+    throw new AndthenError('TRACE', `--trace: "${path}" cannot be written: ${fileProblem(cause)}`, { cause })
+  } finally {
+    await file.close()
   }
 }

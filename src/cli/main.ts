@@ -1,4 +1,4 @@
-import { createLogger, UsageError, version } from '../base/index.ts'
+import { createLogger, fileProblem, UsageError, version } from '../base/index.ts'
 import type { Environment, LogSettings, Runnable } from './command.ts'
 import { HelpShown } from './command-line.ts'
 import { interruptSignal } from './interrupts.ts'
@@ -14,6 +14,12 @@ const commands: Readonly<Record<string, () => Promise<Runnable>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   'verify-proof': async () => (await import('./verify-proof.ts')).verifyProofCommand
 }
+
+/**
+ * ONNX Runtime looks through the whole command line of its process, with a stack that grows with it and ends at about
+ * 70,000 bytes. Longer texts come by stdin.
+ */
+const LONGEST_COMMAND_LINE = 32_768
 
 const quiet: LogSettings = { logLevel: 'warn', logFormat: 'pretty' }
 
@@ -45,6 +51,7 @@ async function runCommand(name: string, argv: readonly string[], environment: En
   try {
     const load = commands[name]
     if (load === undefined) throw unknownCommand(name)
+    demandShort(argv)
     const prepared = (await load()).prepare(argv, environment)
     log = prepared.log
     const colour = terminal.errIsTTY && !environment['NO_COLOR']
@@ -57,6 +64,13 @@ async function runCommand(name: string, argv: readonly string[], environment: En
     }
     return reportError(error, terminal, log)
   }
+}
+
+function demandShort(argv: readonly string[]): void {
+  const bytes = Buffer.byteLength(argv.join(' '))
+  if (bytes <= LONGEST_COMMAND_LINE) return
+  const instead = 'give a long text on stdin, with --prompt -, and other long values by environment variables'
+  throw new UsageError(`a command line of ${bytes} bytes is more than the ${LONGEST_COMMAND_LINE} taken: ${instead}`)
 }
 
 function unknownCommand(name: string): UsageError {
@@ -74,7 +88,7 @@ async function overview(): Promise<string> {
 function endQuietlyOnClosedOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitStatus.done)
-    process.stderr.write(`error: stdout cannot be written: ${error.message}\n`)
+    process.stderr.write(`error: stdout cannot be written: ${fileProblem(error)}\n`)
     process.exit(exitStatus.failed)
   })
   process.stderr.on('error', () => undefined)

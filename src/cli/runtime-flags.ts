@@ -21,7 +21,7 @@ export const runtimeFlags = {
   cudaArena: value(
     'HOW',
     'how what CUDA has of it grows: exact, by what is asked for, or doubling',
-    choice('arena', arenas),
+    choice(arenas),
     'exact'
   ),
   cudaGraph: toggle('capture single-token runs as CUDA graphs, one for each window of rows, and replay them')

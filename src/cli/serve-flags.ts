@@ -13,6 +13,8 @@ import { runtimeFlags, runtimeOptions } from './runtime-flags.ts'
 import { parsePath } from './swarm-flags.ts'
 
 const defaultDrainMs = 30_000
+/** More than any machine has: ONNX Runtime would make as many as it is told. */
+const MOST_THREADS = 1024
 const parseShare = parseNumber('from 0 to 1', number => number >= 0 && number <= 1)
 
 export const serveFlags = {
@@ -23,7 +25,7 @@ export const serveFlags = {
   device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
   weights: value('TYPE', 'auto, f32, bf16, f16, int8 or int4', parseWeights, 'auto, which never quantizes'),
   ...runtimeFlags,
-  threads: value('N', 'threads that compute', parseCount(1), 'one a core'),
+  threads: value('N', 'threads that compute', parseCount(1, MOST_THREADS), 'one a core'),
   maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
   maxSessions: value('N', 'sessions at a time', parseCount(1), '8'),
   slots: value('N', 'of them, those that have KV cache at a time; the others are parked', parseCount(1), 'all'),
@@ -32,7 +34,7 @@ export const serveFlags = {
   delegateMemory: value('SIZE', 'memory for the routes that clients leave to this node; 0 is none', parseSize, '1GiB'),
   parkDir: value('DIR', 'folder for the KV cache of parked sessions that has no room in memory', parsePath, 'none'),
   parkSize: value('SIZE', 'most that goes into --park-dir', parseSize, '4GiB'),
-  batching: value('POLICY', 'direct or oldest', choice('batching', ['direct', 'oldest']), 'direct'),
+  batching: value('POLICY', 'direct or oldest', choice(['direct', 'oldest']), 'direct'),
   queueDelay: value(
     'DURATION',
     'how long a token may wait for those of other sessions',

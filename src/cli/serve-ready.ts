@@ -1,3 +1,4 @@
+import { counted } from '../base/index.ts'
 import type { ReadyInfo } from '../node/index.ts'
 
 const reachable: Record<ReadyInfo['reachable'], string> = {
@@ -14,10 +15,10 @@ export function readyForPeople(info: ReadyInfo, generate: string, strong: (text:
   const [from, to] = info.blocks
   const whole = from === 0 && to === info.modelBlocks
   const rows: readonly (readonly [string, string])[] = [
-    ['model', `${info.model} (${info.modelBlocks} blocks, ${info.weights})`],
-    ['device', `${info.device}, ${info.threads} threads: ${info.deviceReason}`],
+    ['model', `${info.model} (${counted(info.modelBlocks, 'block')}, ${info.weights})`],
+    ['device', `${info.device}, ${counted(info.threads, 'thread')}: ${info.deviceReason}`],
     ['memory', `${bytes(info.memoryBytes.weights)} weights, ${bytes(info.memoryBytes.kv)} KV cache`],
-    ['sessions', `${info.maxSessions} of up to ${info.maxLength} tokens`],
+    ['sessions', `${info.maxSessions} of up to ${counted(info.maxLength, 'token')}`],
     ['reachable', reachable[info.reachable]],
     ['admin', info.admin ?? 'off'],
     ...info.addresses.map((address, i) => [i === 0 ? 'addresses' : '', address] as const)

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { CancelledError, UsageError } from '../base/index.ts'
+import { CancelledError, counted, UsageError } from '../base/index.ts'
 import type { ServerProcess } from '../bench/index.ts'
 import type { GenerationResult } from '../client/index.ts'
 import { defaultRoute } from './choices.ts'
@@ -91,10 +91,10 @@ async function generateThrough(
 function summary(result: GenerationResult, servers: readonly ServerProcess[]): string {
   const { tokenIds, route, tokensPerSecond, timeToFirstTokenMs, pushes } = result
   const parts = [
-    `${tokenIds.length} tokens through ${servers.length} servers, route ${route}`,
+    `${counted(tokenIds.length, 'token')} through ${servers.length} servers, route ${route}`,
     ...(tokensPerSecond === null ? [] : [`${tokensPerSecond.toFixed(1)} tokens/s`]),
     ...(timeToFirstTokenMs === null ? [] : [`first after ${timeToFirstTokenMs.toFixed(0)} ms`]),
-    `${pushes.used} pushes used`
+    `${pushes.used} ${pushes.used === 1 ? 'push' : 'pushes'} used`
   ]
   return parts.join(', ')
 }

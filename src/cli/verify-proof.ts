@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { toAndthenError, UsageError } from '../base/index.ts'
+import { fileProblem, toAndthenError, UsageError } from '../base/index.ts'
 import { verifySignature } from '../network/index.ts'
 import { checkProof, NoProofError, type Proven } from '../wire/index.ts'
 import { defineCommand } from './command.ts'
@@ -20,7 +20,7 @@ export const verifyProofCommand = defineCommand({
 /** @throws UsageError where the file cannot be read, NoProofError where it holds no JSON */
 async function readDocument(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new UsageError(`"${file}" cannot be read: ${toAndthenError(cause).message}`, { cause })
+    throw new UsageError(`"${file}" cannot be read: ${fileProblem(cause)}`, { cause })
   })
   try {
     return JSON.parse(text) as unknown

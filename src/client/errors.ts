@@ -1,4 +1,4 @@
-import { AndthenError, type ErrorOptions } from '../base/index.ts'
+import { AndthenError, counted, type ErrorOptions } from '../base/index.ts'
 import type { BlockRange } from '../model/index.ts'
 
 /** `2-4`: blocks 2 and 3. */
@@ -41,7 +41,7 @@ export class PromptTooLongError extends AndthenError {
   constructor(promptTokens: number, newTokens: number, maxLength: number) {
     super(
       'LENGTH_EXCEEDED',
-      `${promptTokens} tokens of prompt and ${newTokens} new ones are more than the ${maxLength} that these servers hold: ` +
+      `${counted(promptTokens, 'token')} of prompt and ${newTokens} to generate are more than the ${maxLength} that these servers hold: ` +
         'shorten the prompt, lower --max-new-tokens, or serve with a larger --max-length',
       { details: { promptTokens, newTokens, maxLength } }
     )

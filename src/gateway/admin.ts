@@ -38,17 +38,19 @@ export interface Admin {
  * @throws UsageError for an address beyond loopback without a token; AdminError ADMIN_ADDRESS where it cannot listen
  */
 export async function createAdmin(init: AdminInit, sources: AdminSources): Promise<Admin> {
-  if (init.token === undefined && !isLoopback(init.host)) {
-    throw new UsageError(
-      `the admin server on ${init.host} can be reached by others: give it a token (--admin-token-file), or use 127.0.0.1`
-    )
-  }
+  demandTokenBeyondLoopback(init)
   // Connections that are kept alive are ended by close(), which else waits for them.
   const server = fastify({ forceCloseConnections: true, bodyLimit: 1024 })
   guard(server, init)
   answerErrors(server, init.logger)
   routes(server, sources)
   return { address: await listen(server, init), close: () => server.close() }
+}
+
+/** @throws UsageError for an address beyond loopback without a token */
+export function demandTokenBeyondLoopback({ host, token }: Pick<AdminInit, 'host' | 'token'>): void {
+  if (token !== undefined || isLoopback(host)) return
+  throw new UsageError(`--admin: ${host} can be reached by others: give a token (--admin-token-file), or use 127.0.0.1`)
 }
 
 function guard(server: FastifyInstance, { host, token }: AdminInit): void {
@@ -103,9 +105,19 @@ async function listen(server: FastifyInstance, { host, port }: AdminInit): Promi
     return await server.listen({ host, port })
   } catch (cause) {
     await server.close()
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new AdminError('ADMIN_ADDRESS', 500, `the admin server cannot listen on ${host}:${port}: ${reason}`, {
-      cause
-    })
+    const problem = `--admin: cannot listen on ${host}:${port}: ${listenProblem(cause)}`
+    throw new AdminError('ADMIN_ADDRESS', 500, problem, { cause })
   }
+}
+
+const listenProblems: Readonly<Record<string, string>> = {
+  EACCES: 'ports below 1024 need privileges: take a higher one',
+  EADDRINUSE: 'it is taken: take another, or port 0 for any free one',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'the name does not resolve: give an address of this machine'
+}
+
+function listenProblem(thrown: unknown): string {
+  const { code = '', message } = thrown as NodeJS.ErrnoException
+  return listenProblems[code] ?? message
 }

@@ -1,2 +1,2 @@
-export { type Admin, type AdminSources, createAdmin } from './admin.ts'
+export { type Admin, type AdminInit, type AdminSources, createAdmin, demandTokenBeyondLoopback } from './admin.ts'
 export { createMetrics, type Metrics } from './metrics.ts'

@@ -29,7 +29,10 @@ export async function loadIdentity(file: string): Promise<Identity> {
 }
 
 async function refuseOpenFile(file: string): Promise<void> {
-  const { mode } = await stat(file)
+  const stats = await stat(file)
+  if (!stats.isFile())
+    throw new IdentityError(file, 'is no file: give one that holds a private key, or that is to be made')
+  const { mode } = stats
   if (process.platform === 'win32' || (mode & 0o077) === 0) return
   const octal = (mode & 0o777).toString(8).padStart(4, '0')
   throw new IdentityError(file, `can be read or written by others (mode ${octal}): run chmod 600 ${file}`, {

@@ -2,7 +2,7 @@
  * libp2p behind small types: who a node is, streams of bytes to and from its peers, and when connections live and die.
  * What travels in the streams is not this room's business.
  */
-export type { AccessInit } from './access-list.ts'
+export { type AccessInit, AccessList } from './access-list.ts'
 export type { NetworkCounters } from './counters.ts'
 export {
   ConnectionLostError,
@@ -35,6 +35,7 @@ export {
   networkOf,
   parseDialAddress,
   parsePeerAddress,
+  parseRelayAddress,
   relayOf,
   scopeOf
 } from './peer-address.ts'

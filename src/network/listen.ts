@@ -18,7 +18,10 @@ export async function freeListenAddresses(listen: readonly string[]): Promise<st
   })
   const absent = await absentAmong(wanted.map(({ host }) => host))
   if (absent !== undefined)
-    throw new ListenError(absent, 'this machine has no such address; listen on one that it has, and announce the other')
+    throw new ListenError(
+      absent,
+      'this machine has no such address; listen on one that it has (--listen), and announce the other (--announce)'
+    )
   const chosen = new Map<number, number>([[0, 0]])
   for (const { port } of wanted) {
     if (chosen.has(port)) continue

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UsageError } from '../base/index.ts'
+import { fileProblem, UsageError } from '../base/index.ts'
 
 const format = '/key/swarm/psk/1.0.0/, /base16/ and 64 hexadecimal digits, a line each'
 
@@ -14,10 +14,12 @@ export async function loadSwarmKey(file: string): Promise<Uint8Array> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new UsageError(`swarm key ${file} cannot be read: it should hold ${format}`, { cause })
+    throw new UsageError(`--swarm-key: "${file}" cannot be read: ${fileProblem(cause)}; it should hold ${format}`, {
+      cause
+    })
   }
   if (!/^\/key\/swarm\/psk\/1\.0\.0\/\r?\n\/base16\/\r?\n[0-9a-f]{64}\s*$/i.test(text)) {
-    throw new UsageError(`${file} is not a swarm key: it should hold ${format}`)
+    throw new UsageError(`--swarm-key: "${file}" is no swarm key: it should hold ${format}`)
   }
   return Buffer.from(text.replaceAll('\r', '').trim())
 }

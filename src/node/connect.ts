@@ -1,4 +1,4 @@
-import { silentLogger, type Logger } from '../base/index.ts'
+import { type Logger, namingFlag, silentLogger } from '../base/index.ts'
 import {
   type Candidate,
   connect as connectClient,
@@ -10,7 +10,7 @@ import {
   type RoutePrediction
 } from '../client/index.ts'
 import { openModel } from '../model/index.ts'
-import { createIdentity, createNetwork } from '../network/index.ts'
+import { createIdentity, createNetwork, parseDialAddress } from '../network/index.ts'
 import type { VerifyPolicyName } from '../wire/index.ts'
 import type { SwarmOptions } from './serve-options.ts'
 import { swarmInit } from './swarm.ts'
@@ -67,6 +67,7 @@ export interface Connection {
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { logger = silentLogger, signal, threads, timeouts = {}, peers, route, verify } = options
+  namingFlag('--peers', () => peers.forEach(parseDialAddress))
   const swarm = await swarmInit(options)
   const [model, identity] = await Promise.all([openModel(options.model), createIdentity()])
   if (options.prompt !== undefined) await promptIdsOf(model, promptOf(options.prompt))

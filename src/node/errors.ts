@@ -20,6 +20,6 @@ export class BlocksError extends AndthenError {
 export class HooksError extends AndthenError {
   override readonly name = 'HooksError'
   constructor(file: string, problem: string, options: ErrorOptions = {}) {
-    super('HOOKS', `the hooks module ${file} ${problem}`, { ...options, details: { file, ...options.details } })
+    super('HOOKS', `--hooks: the module ${file} ${problem}`, { ...options, details: { file, ...options.details } })
   }
 }

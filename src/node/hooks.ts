@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
-import { toAndthenError } from '../base/index.ts'
+import { fileProblem, toAndthenError } from '../base/index.ts'
 import type { EndReason, Session, SessionHooks as TableHooks } from '../session/index.ts'
 import { HooksError } from './errors.ts'
 
@@ -55,6 +56,10 @@ export function tableHooks(hooks: SessionHooks): TableHooks {
 }
 
 async function importModule(file: string): Promise<Readonly<Record<string, unknown>>> {
+  const stats = await stat(file).catch((cause: unknown) => {
+    throw new HooksError(file, `cannot be read: ${fileProblem(cause)}`, { cause })
+  })
+  if (!stats.isFile()) throw new HooksError(file, 'is no file')
   try {
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>
   } catch (cause) {

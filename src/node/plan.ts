@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { counted } from '../base/index.ts'
 import { type ComputeType, kvBytesPerToken, type Model, openModel, spanBytes } from '../model/index.ts'
 import { BlocksError, MemoryError } from './errors.ts'
 import type { ServeOptions } from './serve-options.ts'
@@ -66,7 +67,7 @@ export function planFor(model: Model, options: ServeOptions, place: SpanPlace): 
   const range = wanted === 'all' ? { from: 0, to: spec.blocks } : wanted
   if (range.to > spec.blocks)
     throw new BlocksError(
-      `blocks ${range.from}-${range.to} go beyond the model, which has ${spec.blocks}: 0-${spec.blocks} serves all of them`,
+      `--blocks ${range.from}-${range.to} goes beyond the model, which has ${spec.blocks}: 0-${spec.blocks} serves all of them`,
       { details: { blocks: [range.from, range.to], modelBlocks: spec.blocks } }
     )
   const maxLength = Math.min(options.maxLength ?? DEFAULT_MAX_LENGTH, spec.maxLength)
@@ -117,7 +118,7 @@ function copiedHeads({ attention }: Model['spec'], slots: number, maxLength: num
 /** @throws MemoryError where the plan does not fit */
 export function demandFit(plan: ServePlan): void {
   if (plan.fits) return
-  const { weights, kv, needed, base, available, arena } = plan.memoryBytes
+  const { weights, kv, needed, base, available, arena, parking } = plan.memoryBytes
   const memory = plan.device === 'cpu' ? 'memory' : `${plan.device}'s memory`
   const lacks =
     needed > available || arena === null
@@ -126,10 +127,10 @@ export function demandFit(plan: ServePlan): void {
   const [from, to] = plan.blocks
   const instead =
     plan.largestFit === null
-      ? 'not even one block does: serve fewer sessions (--max-sessions) or shorter ones (--max-length)'
+      ? `not even one block does: serve fewer sessions (--max-sessions) or shorter ones (--max-length)${parking > 0 ? ', or park less in memory (--park-memory)' : ''}`
       : `blocks ${plan.largestFit.join('-')} do`
   throw new MemoryError(
-    `blocks ${from}-${to} with ${plan.slots} sessions of ${plan.maxLength} tokens need ${lacks}; ${instead}`,
+    `blocks ${from}-${to} with ${counted(plan.slots, 'session')} of ${counted(plan.maxLength, 'token')} need ${lacks}; ${instead}`,
     { details: { ...plan.memoryBytes, largestFit: plan.largestFit } }
   )
 }

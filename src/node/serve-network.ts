@@ -1,10 +1,14 @@
 import { isIP } from 'node:net'
-import type { Logger } from '../base/index.ts'
+import { type Logger, namingFlag } from '../base/index.ts'
 import {
+  AccessList,
   createNetwork,
   freeListenAddresses,
   type Identity,
   type Network,
+  parseDialAddress,
+  parseListenAddress,
+  parseRelayAddress,
   type PeerLimits,
   presentListenAddresses,
   type RateLimit
@@ -14,6 +18,22 @@ import type { ServeNetworkOptions, ServeOptions, ServePeerLimits } from './serve
 import { swarmInit } from './swarm.ts'
 
 const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226']
+
+/**
+ * What can be said of the network before a span is loaded, which may take minutes.
+ *
+ * @throws UsageError naming the flag, IdentityError for a file that was named
+ */
+export async function checkNetwork(options: ServeOptions): Promise<void> {
+  const { listen = [], announce = [], relays = [], allow = [], deny = [], identity } = options
+  namingFlag('--listen', () => listen.forEach(parseListenAddress))
+  namingFlag('--announce', () => announce.forEach(parseDialAddress))
+  namingFlag('--relay', () => relays.forEach(parseRelayAddress))
+  namingFlag('--allow', () => new AccessList({ allow }))
+  namingFlag('--deny', () => new AccessList({ deny }))
+  await swarmInit(options)
+  if (identity !== undefined) await nodeIdentity(options, [])
+}
 
 /**
  * Starts a server's network. Of the default addresses those are left out that the machine does not have.

@@ -1,5 +1,6 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { UsageError } from '../base/index.ts'
+import { counted, fileProblem, UsageError } from '../base/index.ts'
 import {
   type BatchingPolicy,
   direct,
@@ -35,7 +36,9 @@ export function batchingPolicy(options: ServeSessionOptions, slots: number): Bat
   const { batching = 'direct', queueDelayMs, minUtilisation, preferredBatch } = options
   const tooMany = preferredBatch?.find(size => size > slots)
   if (tooMany !== undefined)
-    throw new UsageError(`--preferred-batch ${tooMany} is more than the ${slots} sessions that have a row at a time`)
+    throw new UsageError(
+      `--preferred-batch ${tooMany} is more than the ${counted(slots, 'session')} with a row at a time`
+    )
   const init = {
     ...(queueDelayMs !== undefined && { queueDelayMs }),
     ...(minUtilisation !== undefined && { minUtilisation }),
@@ -54,26 +57,35 @@ export async function sessionHooks({ hooks }: ServeSessionOptions): Promise<Tabl
  * Where sessions are parked, if anywhere.
  *
  * @param peerId names the node's own part of `parkDir`
+ * @throws UsageError for a folder that cannot be used
  */
 export async function openParking(options: ServeOptions, peerId: string): Promise<ParkingLot | undefined> {
   const { parkMemory = 0, parkDir, parkSize = DEFAULT_PARK_BYTES } = options
   if (!parks(options)) return undefined
-  return HostParking.open({
-    memoryBytes: parkMemory,
-    ...(parkDir !== undefined && { disk: { directory: join(parkDir, peerId), bytes: parkSize } })
-  })
+  if (parkDir === undefined) return HostParking.open({ memoryBytes: parkMemory })
+  const disk = { directory: join(parkDir, peerId), bytes: parkSize }
+  return inParkDir(parkDir, HostParking.open({ memoryBytes: parkMemory, disk }))
 }
 
-/** @throws UsageError for options of parking that do not go together */
-export function checkParking(options: ServeOptions, { slots, maxSessions }: ServePlan): void {
+/** @throws UsageError for options of parking that do not go together, and for a folder that cannot be made */
+export async function checkParking(options: ServeOptions, { slots, maxSessions }: ServePlan): Promise<void> {
   if (options.parkSize !== undefined && options.parkDir === undefined)
     throw new UsageError('--park-size is the limit of --park-dir, which is missing')
-  if (slots > maxSessions)
-    throw new UsageError(`--slots ${slots} is more than the ${maxSessions} sessions of --max-sessions`)
+  if (slots > maxSessions) throw new UsageError(`--slots ${slots} is more than --max-sessions ${maxSessions}`)
   if (slots < maxSessions && !parks(options))
     throw new UsageError(
-      `--slots ${slots} for ${maxSessions} sessions needs a place for the others: give --park-memory or --park-dir`
+      `--slots ${slots} for ${counted(maxSessions, 'session')} needs a place for the others: give --park-memory or --park-dir`
     )
+  if (options.parkDir !== undefined)
+    await inParkDir(options.parkDir, mkdir(options.parkDir, { recursive: true, mode: 0o700 }))
+}
+
+async function inParkDir<T>(parkDir: string, use: Promise<T>): Promise<T> {
+  try {
+    return await use
+  } catch (cause) {
+    throw new UsageError(`--park-dir: "${parkDir}" is no folder to write to: ${fileProblem(cause)}`, { cause })
+  }
 }
 
 function parks({ parkMemory = 0, parkDir }: ServeOptions): boolean {

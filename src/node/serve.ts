@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { type AndthenError, type Logger, silentLogger, systemClock, toAndthenError, UsageError } from '../base/index.ts'
-import { type Admin, type AdminSources, createAdmin, createMetrics } from '../gateway/index.ts'
+import { type AndthenError, fileProblem, type Logger, silentLogger, systemClock, UsageError } from '../base/index.ts'
+import {
+  type Admin,
+  type AdminSources,
+  createAdmin,
+  createMetrics,
+  demandTokenBeyondLoopback
+} from '../gateway/index.ts'
 import {
   createLedger,
   createSpanLane,
@@ -15,7 +21,7 @@ import { createDigester } from '../wire/index.ts'
 import { demandFit, planFor, type ServePlan } from './plan.ts'
 import { readyInfo, shownLedger, wireInfo } from './serve-info.ts'
 import { registerMetrics } from './serve-metrics.ts'
-import { knowsItsClients, startNetwork } from './serve-network.ts'
+import { checkNetwork, knowsItsClients, startNetwork } from './serve-network.ts'
 import type { ReadyInfo, ServeOptions } from './serve-options.ts'
 import { batchingPolicy, checkParking, openParking, sessionHooks, tableInit } from './serve-sessions.ts'
 import { type SpanPlace, spanPlace } from './span-place.ts'
@@ -53,11 +59,14 @@ export async function serve(options: ServeOptions, onPlan?: (plan: ServePlan) =>
   const plan = planFor(model, options, place)
   onPlan?.(plan)
   demandFit(plan)
-  checkParking(options, plan)
+  await checkParking(options, plan)
+  await checkNetwork(options)
   const policy = batchingPolicy(options, plan.slots)
   const { preserveOrdering = false } = options
   const hooks = await sessionHooks(options)
   const token = await readToken(options.adminTokenFile)
+  if (typeof options.admin === 'object')
+    demandTokenBeyondLoopback({ ...options.admin, ...(token !== undefined && { token }) })
   const modelDigest = await model.digest()
   const taken = new Taken()
   const close = (): Promise<void> => taken.giveBack()
@@ -188,8 +197,11 @@ async function startAdmin(
 async function readToken(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   const token = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new UsageError(`the admin token file ${file} cannot be read: ${toAndthenError(cause).message}`, { cause })
+    throw new UsageError(`--admin-token-file: "${file}" cannot be read: ${fileProblem(cause)}`, { cause })
   })
-  if (token.trim() === '') throw new UsageError(`the admin token file ${file} is empty`)
+  if (token.trim() === '')
+    throw new UsageError(
+      `--admin-token-file: "${file}" is empty: write a token into it, such as openssl rand -hex 32 makes`
+    )
   return token.trim()
 }

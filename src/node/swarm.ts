@@ -11,7 +11,7 @@ export async function swarmInit(options: SwarmOptions): Promise<Partial<NetworkI
   const { swarmKey, forcePrivate = false } = options
   const { connectionIdleTimeoutMs, keepAliveMs, tcpKeepAliveMs, holePunching } = options
   if (forcePrivate && swarmKey === undefined)
-    throw new UsageError('only a private swarm may be joined (ANDTHEN_FORCE_PRIVATE): give its key with --swarm-key')
+    throw new UsageError('--force-private allows a private swarm only: give its key with --swarm-key')
   return {
     ...(swarmKey !== undefined && { swarmKey: await loadSwarmKey(swarmKey) }),
     ...(connectionIdleTimeoutMs !== undefined && { connectionIdleTimeoutMs }),

@@ -51,10 +51,16 @@ describe('what is wrong', () => {
     expect(() => readFlags(flags, {}, { ANDTHEN_JSON: 'maybe' })).toThrow(UsageError)
   })
 
-  it('is told as it is where the version lacks something', () => {
+  it('is told with the flag, too, where the version lacks something', () => {
     const later = value('X', '', () => {
-      throw new NotAvailableError('device cuda')
+      throw new NotAvailableError('cuda')
     })
-    expect(() => readFlags({ later }, { later: ['cuda'] }, {})).toThrow('device cuda is not available in this version')
+    const read = (): unknown => readFlags({ later }, { later: ['cuda'] }, {})
+    expect(read).toThrow(NotAvailableError)
+    expect(read).toThrow('--later: cuda is not available in this version')
+  })
+
+  it.each(['', ' , ', ','])('a list of "%s" is none', text => {
+    expect(() => readFlags(flags, { listen: [text] }, {})).toThrow('holds no value: give ADDR, or leave it out')
   })
 })

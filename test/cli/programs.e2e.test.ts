@@ -23,6 +23,48 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
     { name: 'a model of the hub', run: ['serve', '--blocks', '0-2', '--model', 'a/b'], says: 'not available in this' },
     { name: 'no such folder', run: ['serve', '--blocks', '0-2', '--model', './none'], says: '"./none" is no folder' },
     { name: 'no multiaddr', run: ['generate', '--peers', 'nowhere', '--prompt', 'a'], says: '"nowhere"' },
+    {
+      name: 'a peer that is none',
+      run: ['generate', '--peers', '/ip4/1.2.3.4/udp/1', '--prompt', 'a'],
+      says: '--peers: '
+    },
+    { name: 'an empty list', run: ['serve', '--blocks', 'all', '--listen', ','], says: '--listen: "," holds no value' },
+    { name: 'a peer to allow', run: ['serve', '--blocks', 'all', '--allow', 'ann'], says: '--allow: "ann"' },
+    {
+      name: 'a range to deny',
+      run: ['serve', '--blocks', 'all', '--deny', '10.0.0.0/99'],
+      says: '--deny: "10.0.0.0/99"'
+    },
+    { name: 'a relay without id', run: ['serve', '--blocks', 'all', '--relay', peer], says: '--relay: ' },
+    { name: 'where to listen', run: ['serve', '--blocks', 'all', '--listen', '/dns4/a/tcp/1'], says: '--listen: ' },
+    {
+      name: 'what to announce',
+      run: ['serve', '--blocks', 'all', '--announce', '/ip4/1.2.3.999/tcp/1'],
+      says: '--announce: '
+    },
+    {
+      name: 'a folder to park in',
+      run: ['serve', '--blocks', 'all', '--park-dir', 'package.json/a'],
+      says: '--park-dir: '
+    },
+    {
+      name: 'an open admin port',
+      run: ['serve', '--blocks', 'all', '--admin', '0.0.0.0:0'],
+      says: '--admin-token-file'
+    },
+    {
+      name: 'a timeout of nothing',
+      run: ['generate', '--peers', peer, '--connect-timeout', '0'],
+      says: '--connect-timeout: "0"'
+    },
+    { name: 'an empty stop', run: ['generate', '--peers', peer, '--prompt', 'a', '--stop', ''], says: '--stop: ""' },
+    { name: 'a switch with a value', run: ['serve', '--dry-run=yes'], says: '--dry-run takes no value' },
+    { name: 'a flag without its value', run: ['serve', '--blocks'], says: '--blocks <A-B> has no value' },
+    {
+      name: 'a longer command line than is taken',
+      run: ['generate', '--prompt', 'a'.repeat(40_000)],
+      says: '--prompt -'
+    },
     { name: 'an unknown command', run: ['andthen', 'fly'], says: '"fly" is no command' },
     { name: 'an unknown benchmark', run: ['bench', 'speed'], says: '"speed"' }
   ])('$name', async ({ run: [name = '', ...args], says }) => {
@@ -79,6 +121,12 @@ describe('doctor', () => {
     expect(out).toMatch(/ONNX Runtime\s+\d+\.\d+\.\d+ by its/)
     expect(out).toContain('12 of 12 blocks')
     expect(out).toMatch(/CUDA +(can be used|cannot be used: \S)/)
+  })
+
+  it('is not disturbed by a long command line', async () => {
+    // ONNX Runtime looks through it.
+    const { status, out } = await program('doctor', ['--model', `${'./'.repeat(16_000)}models/tiny-shakespeare`])
+    expect(status, out).toBe(0)
   })
 
   it('says which model it cannot read', async () => {

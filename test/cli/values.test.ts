@@ -5,7 +5,14 @@ import { parseBlocks, rangeWarning } from '../../src/cli/block-range.ts'
 import { parseDevice, parseRoute, parseWeights } from '../../src/cli/choices.ts'
 import { parseAdmin } from '../../src/cli/host-port.ts'
 import { parseMultiaddr } from '../../src/cli/multiaddr.ts'
-import { parseBandwidth, parseCount, parseDuration, parseNumber, parseSize } from '../../src/cli/quantities.ts'
+import {
+  parseBandwidth,
+  parseCount,
+  parseDuration,
+  parseNumber,
+  parseSize,
+  parseTimeout
+} from '../../src/cli/quantities.ts'
 
 describe('durations, in milliseconds', () => {
   it.each([
@@ -18,9 +25,14 @@ describe('durations, in milliseconds', () => {
     ['10 s', 10_000]
   ])('%s', (text, expected) => expect(parseDuration(text)).toBe(expected))
 
-  it.each(['', 'soon', '-1s', '1d', '1e3', 's', '1,5s'])('refuses "%s"', text => {
+  it.each(['', 'soon', '-1s', '1d', '1e3', 's', '1,5s', '577h', '9'.repeat(400)])('refuses "%s"', text => {
     expect(() => parseDuration(text)).toThrow(UsageError)
   })
+})
+
+it('a duration that something may take is not 0', () => {
+  expect(parseTimeout('1ms')).toBe(1)
+  expect(() => parseTimeout('0')).toThrow('"0" leaves no time')
 })
 
 describe('sizes, in bytes', () => {
@@ -31,13 +43,15 @@ describe('sizes, in bytes', () => {
     ['1000', 1000]
   ])('%s', (text, expected) => expect(parseSize(text)).toBe(expected))
 
-  it.each(['4GB', '4G', '', 'MiB', '-1'])('refuses "%s"', text => expect(() => parseSize(text)).toThrow(UsageError))
+  it.each(['4GB', '4G', '', 'MiB', '-1', '8388608GiB', '9'.repeat(400)])('refuses "%s"', text =>
+    expect(() => parseSize(text)).toThrow(UsageError)
+  )
 })
 
 describe('other numbers', () => {
   it('reads rates in bits a second', () => {
     expect(parseBandwidth('100Mbit')).toBe(100e6)
-    expect(() => parseBandwidth('100MB')).toThrow(UsageError)
+    for (const text of ['100MB', '0', '0kbit', '9'.repeat(400)]) expect(() => parseBandwidth(text)).toThrow(UsageError)
   })
 
   it.each(['', '1.5', '-1', '0', 'x', '1e3', '99999999999999999999'])('"%s" is no count of at least 1', text => {
@@ -57,9 +71,12 @@ describe('block ranges', () => {
     ['all', 'all']
   ])('%s', (text, expected) => expect(parseBlocks(text)).toEqual(expected))
 
-  it.each(['4-2', '4-4', '0..4', '-4', '0-', '1', '', '0-4-8', 'a-b'])('refuses "%s"', text => {
-    expect(() => parseBlocks(text)).toThrow(UsageError)
-  })
+  it.each(['4-2', '4-4', '0..4', '-4', '0-', '1', '', '0-4-8', 'a-b', '0-99999999999999999999'])(
+    'refuses "%s"',
+    text => {
+      expect(() => parseBlocks(text)).toThrow(UsageError)
+    }
+  )
 
   it('asks whether a reversed range was meant the other way', () => {
     expect(() => parseBlocks('4-2')).toThrow('did you mean 2-4?')
@@ -101,9 +118,9 @@ describe('words', () => {
   })
 
   it.each([
-    ['device webgpu', () => parseDevice('webgpu')],
-    ['weights in int8', () => parseWeights('int8')],
-    ['weights in int4', () => parseWeights('int4')]
+    ['webgpu', () => parseDevice('webgpu')],
+    ['int8', () => parseWeights('int8')],
+    ['int4', () => parseWeights('int4')]
   ])('says that %s is not available', (what, parse) => {
     expect(parse).toThrow(NotAvailableError)
     expect(parse).toThrow(`${what} is not available in this version`)

@@ -61,9 +61,14 @@ describe('what makes no sense is told before anything is loaded', () => {
     ['more slots than sessions', { slots: 3 }, 'USAGE', /--slots 3/],
     ['a limit of a folder that is not given', { parkSize: 1 }, 'USAGE', /--park-dir/],
     ['a private swarm without a key', { forcePrivate: true }, 'USAGE', /--swarm-key/],
-    ['a swarm key that is none', { swarmKey: 'package.json' }, 'USAGE', /is not a swarm key/],
+    ['a swarm key that is none', { swarmKey: 'package.json' }, 'USAGE', /--swarm-key: .* is no swarm key/],
     ['an access list of nonsense', { allow: ['10.0.0.0/99'] }, 'USAGE', /10\.0\.0\.0\/99/],
-    ['hooks that are not there', { hooks: '/nowhere/hooks.js' }, 'HOOKS', /\/nowhere\/hooks\.js does not load/],
+    [
+      'hooks that are not there',
+      { hooks: '/nowhere/hooks.js' },
+      'HOOKS',
+      /\/nowhere\/hooks\.js cannot be read: there is none/
+    ],
     ['parking memory beyond all memory', { memory: 2 ** 29, parkMemory: 2 ** 29 }, 'MEMORY', /MiB/],
     ['a token file that is not there', { adminTokenFile: '/nowhere/token' }, 'USAGE', /\/nowhere\/token/]
   ])('%s', async (_, options, code, message) => {

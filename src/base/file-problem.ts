@@ -1,0 +1,19 @@
+const problems: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EEXIST: 'a file is in its place',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its links lead in a circle',
+  EMFILE: 'too many files are open (ulimit -n)',
+  ENAMETOOLONG: 'its name is too long',
+  ENOENT: 'there is none',
+  ENOSPC: 'no space is left on the disk',
+  ENOTDIR: 'a part of its path is a file, no folder',
+  EPERM: 'this user may not',
+  EROFS: 'the file system is read-only'
+}
+
+/** Why a file or folder cannot be used, in words for people: Node's own repeat the path and name the system call. */
+export function fileProblem(thrown: unknown): string {
+  const { code, message = String(thrown) } = (thrown instanceof Error ? thrown : {}) as NodeJS.ErrnoException
+  return problems[code ?? ''] ?? message
+}
