@@ -17,3 +17,9 @@ export function fileProblem(thrown: unknown): string {
   const { code, message = String(thrown) } = (thrown instanceof Error ? thrown : {}) as NodeJS.ErrnoException
   return problems[code ?? ''] ?? message
 }
+
+/** The same of one that was to be made: on a read-only file system Node's recursive `mkdir` says ENOENT. */
+export function makeProblem(thrown: unknown): string {
+  const absent = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+  return absent ? 'it is not there and cannot be made' : fileProblem(thrown)
+}

@@ -10,7 +10,7 @@ export {
   toAndthenError,
   UsageError
 } from './errors.ts'
-export { fileProblem } from './file-problem.ts'
+export { fileProblem, makeProblem } from './file-problem.ts'
 export {
   createLogger,
   type LogFormat,

@@ -1,6 +1,7 @@
+import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { BenchReport, FloodInit, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
-import { UsageError } from '../base/index.ts'
+import { CancelledError, makeProblem, UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
@@ -103,10 +104,11 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
     terminal.out(`${json ? JSON.stringify(report) : text}\n`)
   }
   const told = { ...init, signal, onProgress }
+  if (init.out !== undefined) await makeOut(init.out)
   switch (name) {
     case 'span': {
       const { seed } = init
-      const result = await bench.benchSpan({ seed, onProgress, ...present({ rounds }) })
+      const result = await interruptible(() => bench.benchSpan({ seed, onProgress, ...present({ rounds }) }), signal)
       show({ schema: bench.schema, command: name, seed, ...result }, bench.formatSpan(result))
       return exitStatus.done
     }
@@ -149,6 +151,24 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
       show(report, bench.formatTable(report))
       return statusOf(report)
     }
+  }
+}
+
+/** What takes no signal is left where it is: the process ends. @throws CancelledError */
+async function interruptible<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw new CancelledError('the benchmark')
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new CancelledError('the benchmark')), { once: true })
+  })
+  return Promise.race([work(), interrupted])
+}
+
+/** Before anything is measured, which may take an hour. @throws UsageError */
+async function makeOut(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    throw new UsageError(`--out: "${folder}" is no folder to write to: ${makeProblem(cause)}`, { cause })
   }
 }
 

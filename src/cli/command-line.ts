@@ -48,6 +48,7 @@ export function parseLine(syntax: LineSyntax, argv: readonly string[]): ParsedLi
 
 function wording({ code, message }: CommanderError, { argument, flags }: LineSyntax, given: readonly string[]): string {
   if (code === 'commander.excessArguments') return `"${given[argument === undefined ? 0 : 1]}" is one argument too many`
+  if (code === 'commander.missingArgument') return `an argument is missing: give ${argument ?? ''}`
   const [, toggle] = /^error: unknown option '(--[^=']+)=/.exec(message) ?? []
   if (Object.keys(flags).some(key => flagName(key) === toggle)) return `${toggle} takes no value`
   const [, flag] = /^error: option '([^']+)' argument missing/.exec(message) ?? []

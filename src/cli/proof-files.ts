@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { fileProblem } from '../base/index.ts'
+import { makeProblem } from '../base/index.ts'
 import type { PortableProof } from '../wire/index.ts'
 import { value } from './flags.ts'
 import { invocationOf } from './invocation.ts'
@@ -32,7 +32,7 @@ export async function keepProofs(
       await writeFile(file, text)
       terminal.err(`server ${proof.server} lied about step ${proof.step}; for the proof: ${verifyLine(file)}\n`)
     } catch (thrown) {
-      const why = fileProblem(thrown)
+      const why = makeProblem(thrown)
       terminal.err(
         `server ${proof.server} lied about step ${proof.step}; the proof cannot be written to ${file}: ${why}\n`
       )

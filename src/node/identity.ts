@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { AndthenError, fileProblem } from '../base/index.ts'
+import { AndthenError, makeProblem } from '../base/index.ts'
 import { createIdentity, type Identity, IdentityError, loadIdentity } from '../network/index.ts'
 import type { ServeOptions } from './serve-options.ts'
 
@@ -22,7 +22,7 @@ async function load(file: string, flag: string): Promise<Identity> {
     return await loadIdentity(file)
   } catch (cause) {
     if (cause instanceof AndthenError) throw cause
-    throw new IdentityError(file, `cannot be read or made: ${fileProblem(cause)}; ${flag} names another place`, {
+    throw new IdentityError(file, `cannot be used: ${makeProblem(cause)}; ${flag} names another place`, {
       cause
     })
   }

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { counted, fileProblem, UsageError } from '../base/index.ts'
+import { counted, makeProblem, UsageError } from '../base/index.ts'
 import {
   type BatchingPolicy,
   direct,
@@ -84,7 +84,7 @@ async function inParkDir<T>(parkDir: string, use: Promise<T>): Promise<T> {
   try {
     return await use
   } catch (cause) {
-    throw new UsageError(`--park-dir: "${parkDir}" is no folder to write to: ${fileProblem(cause)}`, { cause })
+    throw new UsageError(`--park-dir: "${parkDir}" is no folder to write to: ${makeProblem(cause)}`, { cause })
   }
 }
 

@@ -65,6 +65,8 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
       run: ['generate', '--prompt', 'a'.repeat(40_000)],
       says: '--prompt -'
     },
+    { name: 'a bench that is not named', run: ['bench'], says: 'an argument is missing: give span|chain' },
+    { name: 'where results go', run: ['bench', 'load', '--out', 'package.json'], says: '--out: "package.json"' },
     { name: 'an unknown command', run: ['andthen', 'fly'], says: '"fly" is no command' },
     { name: 'an unknown benchmark', run: ['bench', 'speed'], says: '"speed"' }
   ])('$name', async ({ run: [name = '', ...args], says }) => {

@@ -58,6 +58,11 @@ describe('other numbers', () => {
     expect(() => parseCount(1)(text)).toThrow(UsageError)
   })
 
+  it('a count may have a bound', () => {
+    expect(parseCount(1, 8)('8')).toBe(8)
+    expect(() => parseCount(1, 8)('9')).toThrow('"9" is not a whole number from 1 to 8')
+  })
+
   it.each(['', ' ', 'x', 'Infinity', '-1', '2'])('"%s" is no number from 0 to 1', text => {
     expect(() => parseNumber('from 0 to 1', number => number >= 0 && number <= 1)(text)).toThrow('from 0 to 1')
   })
