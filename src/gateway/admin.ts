@@ -1,4 +1,4 @@
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { AndthenError, type Logger, toAndthenError, UsageError } from '../base/index.ts'
 import { demandOwnHost, demandToken, isLoopback } from './access.ts'
 import { AdminError } from './errors.ts'
@@ -40,7 +40,12 @@ export interface Admin {
 export async function createAdmin(init: AdminInit, sources: AdminSources): Promise<Admin> {
   demandTokenBeyondLoopback(init)
   // Connections that are kept alive are ended by close(), which else waits for them.
-  const server = fastify({ forceCloseConnections: true, bodyLimit: 1024 })
+  const server = fastify({
+    forceCloseConnections: true,
+    bodyLimit: 1024,
+    // A URL that cannot be decoded comes to no handler, and to no guard: it is told nothing but that.
+    frameworkErrors: (error, request, reply) => answerError(error, request.url, reply, init.logger)
+  })
   guard(server, init)
   answerErrors(server, init.logger)
   routes(server, sources)
@@ -83,13 +88,15 @@ function answerErrors(server: FastifyInstance, logger: Logger): void {
   server.setNotFoundHandler(request => {
     throw new AdminError('NOT_FOUND', 404, `there is no ${request.method} ${request.url}`)
   })
-  server.setErrorHandler((thrown: unknown, request, reply) => {
-    const error = answerable(thrown)
-    const status = error instanceof AdminError ? error.status : 500
-    if (status === 500) logger.error({ code: error.code, url: request.url }, error.message)
-    const { code, message, retryable, details } = error
-    return reply.code(status).send({ error: { code, message, retryable, details } })
-  })
+  server.setErrorHandler((thrown: unknown, request, reply) => answerError(thrown, request.url, reply, logger))
+}
+
+function answerError(thrown: unknown, url: string, reply: FastifyReply, logger: Logger): void {
+  const error = answerable(thrown)
+  const status = error instanceof AdminError ? error.status : 500
+  if (status === 500) logger.error({ code: error.code, url }, error.message)
+  const { code, message, retryable, details } = error
+  void reply.code(status).send({ error: { code, message, retryable, details } })
 }
 
 /** What Fastify itself refuses, such as a malformed URL, has a status of its own. */

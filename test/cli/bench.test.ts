@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { NotAvailableError, UsageError } from '../../src/base/index.ts'
+import { NotAvailableError, silentLogger, UsageError } from '../../src/base/index.ts'
 import { benchCommand } from '../../src/cli/bench.ts'
 import { HelpShown } from '../../src/cli/command-line.ts'
+import { recordingTerminal } from './recording-terminal.ts'
 import { defaultModel } from '../../src/cli/model-folder.ts'
 
 const parse = (...argv: string[]) => benchCommand.parse(argv, {}).options
@@ -134,4 +135,9 @@ describe('soak', () => {
   it('is of servers of its own', () => {
     expect(() => parse('soak', '--peers', peer)).toThrow(UsageError)
   })
+})
+
+it.each(['span', 'gpu'])('%s is not begun once it is interrupted', async name => {
+  const context = { terminal: recordingTerminal(), logger: silentLogger, environment: {}, signal: AbortSignal.abort() }
+  await expect(benchCommand.prepare([name], {}).run(context)).rejects.toMatchObject({ code: 'CANCELLED' })
 })
