@@ -25,9 +25,14 @@ const MOST_SERVERS = 64
 
 export const benchFlags = {
   peers: list('MULTIADDR', 'measure these running servers', parseMultiaddr, 'servers of its own'),
-  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare; chain, sessions: random weights'),
+  model: value(
+    'DIR',
+    "the model's folder",
+    parseModel,
+    'the shipped tiny-shakespeare; chain, sessions: random weights'
+  ),
   servers: value('K', 'servers to start', parseCount(1, MOST_SERVERS), '4; load, flood: 3'),
-  link: value('KIND', 'relay, tun or none', choice(['relay', 'none'], ['tun']), 'relay for routes, else none'),
+  link: value('KIND', 'relay or none', choice(['relay', 'none'], ['tun']), 'relay for routes, else none'),
   delay: value('DURATION', 'one-way delay of each link', parseDuration, '25ms where links are relayed'),
   jitter: value('DURATION', 'how much the delay varies', parseDuration, '0ms'),
   bandwidth: value('RATE', 'of each link, such as 100Mbit', parseBandwidth, 'not limited'),

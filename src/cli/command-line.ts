@@ -20,8 +20,10 @@ export class HelpShown extends Error {
   override readonly name = 'HelpShown'
 }
 
-const environmentNote =
-  '\nEvery flag can be set in the environment instead, such as ANDTHEN_LOG_LEVEL for --log-level; the flag wins.\n'
+const notes = `
+Durations are written as 250ms, 30s, 5m or 1h, sizes as 512MiB or 4GiB; what repeats may have commas instead.
+Every flag can be set in the environment instead, such as ANDTHEN_LOG_LEVEL for --log-level; the flag wins.
+`
 
 /** @throws UsageError for a flag or argument that is unknown or incomplete, HelpShown for --help and --version */
 export function parseLine(syntax: LineSyntax, argv: readonly string[]): ParsedLine {
@@ -31,7 +33,7 @@ export function parseLine(syntax: LineSyntax, argv: readonly string[]): ParsedLi
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: text => (shown += text), writeErr: () => undefined })
-    .addHelpText('after', environmentNote)
+    .addHelpText('after', notes)
   if (syntax.argument !== undefined) command.argument(`<${syntax.argument}>`)
   for (const [key, flag] of Object.entries(syntax.flags)) command.addOption(optionOf(key, flag))
   try {

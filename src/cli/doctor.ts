@@ -8,7 +8,7 @@ import { exitStatus } from './report.ts'
 import { onnxruntimeFlag } from './runtime-flags.ts'
 
 const flags = {
-  model: value('DIR|HUB_ID', 'the model whose blocks should fit', parseModel, 'the shipped tiny-shakespeare'),
+  model: value('DIR', 'folder of the model whose blocks should fit', parseModel, 'the shipped tiny-shakespeare'),
   maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
   maxSessions: value('N', 'sessions at a time', parseCount(1), '8'),
   onnxruntime: onnxruntimeFlag

@@ -26,7 +26,7 @@ export const generationFlags = {
 export const generateFlags = {
   peers: list('MULTIADDR', 'servers, in any order; what is not needed is spare', parseMultiaddr),
   ...generationFlags,
-  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare'),
+  model: value('DIR', "the model's folder", parseModel, 'the shipped tiny-shakespeare'),
   promptIds: list('ID', 'token ids to continue, in place of a text', parseCount(0)),
   chat: toggle("put the prompt into the model's chat template, as the user's message"),
   topP: value(

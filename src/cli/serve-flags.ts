@@ -19,11 +19,11 @@ const parseShare = parseNumber('from 0 to 1', number => number >= 0 && number <=
 
 export const serveFlags = {
   blocks: value('A-B', 'blocks to serve, half open: 0-4 is blocks 0 to 3; or all', parseBlocks),
-  model: value('DIR|HUB_ID', 'the model', parseModel, 'the shipped tiny-shakespeare'),
+  model: value('DIR', "the model's folder", parseModel, 'the shipped tiny-shakespeare'),
   ...networkFlags,
   dataDir: value('DIR', 'where the identity and caches are kept', parsePath, '~/.andthen'),
-  device: value('DEVICE', 'auto, cpu, cuda[:N] or webgpu', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
-  weights: value('TYPE', 'auto, f32, bf16, f16, int8 or int4', parseWeights, 'auto, which never quantizes'),
+  device: value('DEVICE', 'auto, cpu or cuda[:N]', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
+  weights: value('TYPE', 'auto, f32, bf16 or f16', parseWeights, 'auto, which never quantizes'),
   ...runtimeFlags,
   threads: value('N', 'threads that compute', parseCount(1, MOST_THREADS), 'one a core'),
   maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),

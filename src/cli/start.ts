@@ -4,7 +4,7 @@ import type { ServerProcess } from '../bench/index.ts'
 import type { GenerationResult } from '../client/index.ts'
 import { defaultRoute } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
-import { toggle } from './flags.ts'
+import { toggle, value } from './flags.ts'
 import { defaultNewTokens, defaultTimeouts, generationFlags } from './generate-flags.ts'
 import { invocationOf } from './invocation.ts'
 import { defaultModel } from './model-folder.ts'
@@ -19,6 +19,7 @@ const defaultPrompt = 'ROMEO:\n'
 
 const flags = {
   ...generationFlags,
+  prompt: value('TEXT', 'the text to continue', text => text, JSON.stringify(defaultPrompt)),
   exit: toggle('end after the summary, in place of staying up')
 }
 
