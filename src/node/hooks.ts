@@ -6,7 +6,7 @@ import { HooksError } from './errors.ts'
 
 /** A session as its hooks see it: one frozen object for its whole life, which may be a key of a WeakMap. */
 export interface HookedSession {
-  /** 32 hex digits, drawn by the client: with `owner` no other session that lives has both. */
+  /** 32 hex digits, drawn by the client: unique among the live sessions of its owner. */
   readonly id: string
   /** Peer id of the client, proven by its connection. */
   readonly owner: string
