@@ -15,12 +15,6 @@ const commands: Readonly<Record<string, () => Promise<Runnable>>> = {
   'verify-proof': async () => (await import('./verify-proof.ts')).verifyProofCommand
 }
 
-/**
- * ONNX Runtime looks through the whole command line of its process, with a stack that grows with it and ends at about
- * 70,000 bytes. Longer texts come by stdin.
- */
-const LONGEST_COMMAND_LINE = 32_768
-
 const quiet: LogSettings = { logLevel: 'warn', logFormat: 'pretty' }
 
 /** Runs one command to its end, and the process with it. */
@@ -51,7 +45,6 @@ async function runCommand(name: string, argv: readonly string[], environment: En
   try {
     const load = commands[name]
     if (load === undefined) throw unknownCommand(name)
-    demandShort(argv)
     const prepared = (await load()).prepare(argv, environment)
     log = prepared.log
     const colour = terminal.errIsTTY && !environment['NO_COLOR']
@@ -64,13 +57,6 @@ async function runCommand(name: string, argv: readonly string[], environment: En
     }
     return reportError(error, terminal, log)
   }
-}
-
-function demandShort(argv: readonly string[]): void {
-  const bytes = Buffer.byteLength(argv.join(' '))
-  if (bytes <= LONGEST_COMMAND_LINE) return
-  const instead = 'give a long text on stdin, with --prompt -, and other long values by environment variables'
-  throw new UsageError(`a command line of ${bytes} bytes is more than the ${LONGEST_COMMAND_LINE} taken: ${instead}`)
 }
 
 function unknownCommand(name: string): UsageError {

@@ -137,7 +137,7 @@ describe('soak', () => {
   })
 })
 
-it.each(['span', 'gpu'])('%s is not begun once it is interrupted', async name => {
+it('a span is not measured once it is interrupted', async () => {
   const context = { terminal: recordingTerminal(), logger: silentLogger, environment: {}, signal: AbortSignal.abort() }
-  await expect(benchCommand.prepare([name], {}).run(context)).rejects.toMatchObject({ code: 'CANCELLED' })
+  await expect(benchCommand.prepare(['span'], {}).run(context)).rejects.toMatchObject({ code: 'CANCELLED' })
 })

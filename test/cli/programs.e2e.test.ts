@@ -60,11 +60,6 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
     { name: 'an empty stop', run: ['generate', '--peers', peer, '--prompt', 'a', '--stop', ''], says: '--stop: ""' },
     { name: 'a switch with a value', run: ['serve', '--dry-run=yes'], says: '--dry-run takes no value' },
     { name: 'a flag without its value', run: ['serve', '--blocks'], says: '--blocks <A-B> has no value' },
-    {
-      name: 'a longer command line than is taken',
-      run: ['generate', '--prompt', 'a'.repeat(40_000)],
-      says: '--prompt -'
-    },
     { name: 'a bench that is not named', run: ['bench'], says: 'an argument is missing: give span|chain' },
     { name: 'where results go', run: ['bench', 'load', '--out', 'package.json'], says: '--out: "package.json"' },
     { name: 'an unknown command', run: ['andthen', 'fly'], says: '"fly" is no command' },
@@ -126,8 +121,8 @@ describe('doctor', () => {
   })
 
   it('is not disturbed by a long command line', async () => {
-    // ONNX Runtime looks through it.
-    const { status, out } = await program('doctor', ['--model', `${'./'.repeat(16_000)}models/tiny-shakespeare`])
+    // ONNX Runtime's telemetry matched it with a regular expression, by recursion, and overflowed the stack.
+    const { status, out } = await program('doctor', ['--model', `${'./'.repeat(60_000)}models/tiny-shakespeare`])
     expect(status, out).toBe(0)
   })
 

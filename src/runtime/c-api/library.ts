@@ -13,9 +13,6 @@ const mebibyte = 2 ** 20
 /** ONNX Runtime compiles and runs graphs on the stack of the call, which koffi provides; a thread's usual 8 MiB. */
 const asyncStackBytes = 8 * mebibyte
 
-/** The most that koffi gives: ONNX Runtime matches the process's command line by recursion, some 240 bytes a character. */
-const syncStackBytes = 16 * mebibyte
-
 /** onnxruntime-node's own libraries lie in a folder named after the Node-API version that it is built for. */
 const packageFolder = ['bin', 'napi-v6', platform, arch]
 
@@ -67,8 +64,7 @@ export function checkVersion(version: string, path: string): void {
 export async function importKoffi(): Promise<typeof Koffi> {
   try {
     const { default: koffi } = await import('koffi')
-    if (koffi.config().async_stack_size !== asyncStackBytes)
-      koffi.config({ async_stack_size: asyncStackBytes, sync_stack_size: syncStackBytes })
+    if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes })
     return koffi
   } catch (cause) {
     throw new RuntimeLoadError(`koffi does not load on ${platform} ${arch}: ${String(cause)}`, { cause })
