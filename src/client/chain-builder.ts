@@ -1,20 +1,17 @@
-import { type AndthenError, CancelledError, type Clock, type Logger, pause, toAndthenError } from '../base/index.ts'
-import { type Boundaries, createRouteCheck, ServerFaultError } from '../inference/index.ts'
+import { type AndthenError, CancelledError, type Clock, type Logger, pause } from '../base/index.ts'
+import { type Boundaries, createRouteCheck } from '../inference/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
-import type { Digester, Pushes, Rewound, VerifyPolicyName } from '../wire/index.ts'
-import { catchUp } from './catch-up.ts'
+import type { Digester, Pushes, VerifyPolicyName } from '../wire/index.ts'
+import { Alignment } from './alignment.ts'
 import { busyFor } from './busy.ts'
 import { ChainSessions } from './chain-sessions.ts'
 import { BUSY_PATIENCE_MS, MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
-import type { Judge } from './judge.ts'
-import { replay, rewindLengths } from './replay.ts'
 import type { Hop } from './hop.ts'
+import type { Judge } from './judge.ts'
+import { type RouteName, ServerChoice } from './server-choice.ts'
 import type { Standing } from './standing.ts'
-import { chooseTiling } from './tiling.ts'
-
-export type RouteName = 'relay' | 'push' | 'delegate'
 
 export interface ChainBuilderComponents {
   readonly network: Network
@@ -54,23 +51,29 @@ export interface BuiltChain {
  * to, and brings all to one length with the inputs that were kept.
  */
 export class ChainBuilder {
-  /** Servers that were brought to a length by replaying to them. */
-  replays = 0
   readonly #components: ChainBuilderComponents
   readonly #init: ChainBuilderInit
+  readonly #choice: ServerChoice
   readonly #sessions: ChainSessions
-  #epoch = 0
+  readonly #alignment: Alignment
   /** The last chain that stood: its servers may have seen steps of this epoch. None: no chain ever did. */
   #stood: readonly Hop[] = []
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
     this.#components = components
     this.#init = init
+    this.#choice = new ServerChoice(components, init)
+    this.#alignment = new Alignment(components, init)
     this.#sessions = new ChainSessions(components, {
       ...init,
       maxTensorBytes: PREFILL_TOKENS * components.boundaries.rowBytes,
-      isNeeded: peerId => this.#isNeeded(peerId)
+      isNeeded: peerId => this.#choice.isNeeded(peerId)
     })
+  }
+
+  /** Servers that were brought to a length by replaying to them. */
+  get replays(): number {
+    return this.#alignment.replays
   }
 
   /** Sessions that went on over another connection than they were opened on. */
@@ -99,12 +102,10 @@ export class ChainBuilder {
       if (failure !== undefined && busyFor(failure) !== null && clock.now() + busyMs > patientUntil) throw failure
       await this.#waitWithNothing(busyMs, signal)
       try {
-        const hops = await (this.#delegates(servers) ? this.#openRoute(servers, signal) : this.#open(servers, signal))
-        if (this.#delegates(servers)) await this.#catchUp(hops, servers, position, signal)
-        else await this.#align(hops, position, signal)
+        const hops = await this.#open(servers, position, signal)
         this.#sessions.dropAllBut(new Set(hops.map(({ session }) => session)), new CancelledError('a session'))
         this.#stood = hops
-        return { hops, servers, epoch: this.#epoch }
+        return { hops, servers, epoch: this.#alignment.epoch }
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
@@ -128,55 +129,38 @@ export class ChainBuilder {
     return this.#stood.length === 0 ? 0 : Math.min(...this.#stood.map(({ session }) => session.lengths.committed))
   }
 
-  #choose(failure: AndthenError | undefined): Candidate[] {
-    const { candidates, blocks } = this.#init
-    const { standing } = this.#components
-    const usable = candidates.filter(({ peerId }) => !standing.isExcluded(peerId))
-    const choices = usable.map(server => {
-      const blocksToReplay = this.#sessions.at(server.peerId)?.alive === true ? 0 : server.to - server.from
-      const banned = standing.isBanned(server.peerId) ? 1 : 0
-      const suspect = standing.isSuspect(server.peerId) ? 1 : 0
-      const busy = standing.busyMs(server.peerId)
-      const cost = [banned, busy > 0 ? 1 : 0, suspect, blocksToReplay, 1, server.pingMs]
-      return { server, from: server.from, to: server.to, cost }
-    })
-    const { chosen, missing } = chooseTiling(choices, blocks)
-    if (missing.length === 0) return chosen.map(({ server }) => server)
+  #choose(failure: AndthenError | undefined): readonly Candidate[] {
+    const { servers, missing } = this.#choice.choose(peerId => this.#sessions.at(peerId)?.alive === true)
+    if (missing.length === 0) return servers
     if (failure !== undefined && this.#stood.length === 0) throw failure
     throw new BlocksNotCoveredError(missing, failure === undefined ? {} : { cause: failure })
   }
 
-  async #open(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
-    const { standing } = this.#components
+  /** Sessions on these servers, all at `position` tokens. @throws HopError of the server that failed first */
+  async #open(servers: readonly Candidate[], position: number, signal: AbortSignal): Promise<readonly Hop[]> {
+    if (this.#choice.delegates(servers)) {
+      const hop = await this.#openRoute(servers, signal)
+      await this.#alignment.catchUp(hop, servers.length, position, signal)
+      return [hop]
+    }
+    const hops = await this.#openEach(servers, signal)
+    // The first chain is at no tokens in epoch 0 as it is, unless whom to push to is to be named.
+    const isFirst = this.#stood.length === 0 && this.#alignment.epoch === 0
+    if (!isFirst || hops.some(({ pushed }) => pushed)) await this.#alignment.align(hops, position, signal)
+    return hops
+  }
+
+  async #openEach(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
     await this.#sessions.open(servers, signal)
-    return servers.map((server, i) => {
+    return servers.map((server, place) => {
       const session = this.#sessions.at(server.peerId)
       if (session === undefined) throw new CancelledError('building the chain')
-      const upstream = servers[i - 1]
-      const pushed =
-        this.#init.route !== 'relay' && upstream !== undefined && !standing.isRelayed(upstream.peerId, server.peerId)
-      return { server, session, pushed }
+      return { server, session, pushed: this.#choice.isPushed(servers, place) }
     })
   }
 
-  /** Waits for servers to have room; what lies idle meanwhile might be just what those wait for who take it up. */
-  async #waitWithNothing(ms: number, signal: AbortSignal): Promise<void> {
-    if (ms <= 0) return
-    this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
-    await pause(this.#components.clock, ms, signal)
-    if (signal.aborted) throw new CancelledError('building the chain')
-  }
-
-  /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
-  #delegates(servers: readonly Candidate[]): boolean {
-    const { standing } = this.#components
-    const isPushed = (server: Candidate, i: number): boolean =>
-      i === 0 || !standing.isRelayed(servers[i - 1]?.peerId ?? '', server.peerId)
-    return this.#init.route === 'delegate' && servers.length > 1 && servers.every(isPushed)
-  }
-
   /** One session, on the first server, which is left to run the others. A route is never used again. */
-  async #openRoute(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {
+  async #openRoute(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop> {
     const [first, ...rest] = servers
     if (first === undefined) throw new RangeError('a route of no servers')
     const { modelDigest, maxLength, blocks } = this.#init
@@ -190,72 +174,14 @@ export class ChainBuilder {
     const session = await this.#sessions.openRoute(first, { hops, hopsLeft: hops.length, bytesQuota }, signal)
     const { incarnation } = session.opened
     const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
-    return [{ server: { ...first, to: blocks }, session, pushed: false, check }]
+    return { server: { ...first, to: blocks }, session, pushed: false, check }
   }
 
-  async #catchUp(
-    hops: readonly Hop[],
-    servers: readonly Candidate[],
-    position: number,
-    signal: AbortSignal
-  ): Promise<void> {
-    const [hop] = hops
-    if (hop === undefined || position === 0) return
-    const { verify, stepTimeoutMs } = this.#init
-    const epoch = ++this.#epoch
-    await this.#rewind(hops, 0, 0, epoch)
-    await catchUp(this.#components, hop, { epoch, position, verify, stepTimeoutMs }, signal)
-    await this.#rewind(hops, 0, position, ++this.#epoch)
-    this.replays += servers.length
+  /** Waits for servers to have room; what lies idle meanwhile might be just what those wait for who take it up. */
+  async #waitWithNothing(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms <= 0) return
+    this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
+    await pause(this.#components.clock, ms, signal)
+    if (signal.aborted) throw new CancelledError('building the chain')
   }
-
-  /** Begins an epoch in which all servers hold `position` tokens. The first chain needs none where it pushes nothing. */
-  async #align(hops: readonly Hop[], position: number, signal: AbortSignal): Promise<void> {
-    const { boundaries } = this.#components
-    if (this.#stood.length === 0 && this.#epoch === 0 && !hops.some(({ pushed }) => pushed)) return
-    const epoch = ++this.#epoch
-    const spans = hops.map(({ server }) => server)
-    const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)
-    const rewound = await Promise.all(hops.map((_, i) => this.#rewind(hops, i, cutTo[i] ?? 0, epoch)))
-    const lengths = rewound.map(({ lengths: { length } }) => length)
-    const { stepTimeoutMs } = this.#init
-    this.replays += await replay(this.#components, hops, { epoch, position, lengths, stepTimeoutMs }, signal)
-  }
-
-  async #rewind(hops: readonly Hop[], i: number, length: number, epoch: number): Promise<Rewound> {
-    const [hop, upstream, next] = [hops[i], hops[i - 1], hops[i + 1]]
-    if (hop === undefined) throw new RangeError(`hop ${i} of ${hops.length}`)
-    let rewound: Rewound
-    try {
-      rewound = await hop.session.rewind({
-        epoch,
-        length,
-        ...(hop.pushed && upstream !== undefined ? { upstream: upstream.server.peerId } : { upstreamNone: true }),
-        ...(next?.pushed === true ? { next: pushTarget(next) } : { nextNone: true })
-      })
-    } catch (error) {
-      throw new HopError(hop.server.peerId, toAndthenError(error))
-    }
-    const { lengths } = rewound
-    if (lengths.length <= length) return rewound
-    const what = `holds ${lengths.length} tokens after it was cut back to ${length}`
-    throw new HopError(hop.server.peerId, new ServerFaultError(hop.server.peerId, what))
-  }
-
-  /** No servers tile the model without this one. */
-  #isNeeded(peerId: string): boolean {
-    const { candidates, blocks } = this.#init
-    const { standing } = this.#components
-    const others = candidates.filter(other => other.peerId !== peerId && !standing.isExcluded(other.peerId))
-    return (
-      chooseTiling(
-        others.map(({ from, to }) => ({ from, to, cost: [] })),
-        blocks
-      ).missing.length > 0
-    )
-  }
-}
-
-function pushTarget({ server, session }: Hop) {
-  return { peerId: server.peerId, addresses: [...server.addresses], pushKey: session.opened.pushKey }
 }

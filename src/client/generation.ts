@@ -1,6 +1,6 @@
 import { type AndthenError, CancelledError, keepAlive, toAndthenError } from '../base/index.ts'
 import type { PortableProof, VerifyPolicyName } from '../wire/index.ts'
-import type { RouteName } from './chain-builder.ts'
+import type { RouteName } from './server-choice.ts'
 import type { LatencyFigures, PushFigures } from './figures.ts'
 import type { ResolvedSampling } from './sampling-settings.ts'
 

@@ -1,5 +1,5 @@
 /** The client: chains servers' spans into a whole model, and generates text through them whatever becomes of single servers. */
-export type { RouteName } from './chain-builder.ts'
+export type { RouteName } from './server-choice.ts'
 export { connect, type ConnectComponents, type ConnectInit, Connection } from './connection.ts'
 export type { Candidate } from './directory.ts'
 export type { Distribution } from './distribution.ts'

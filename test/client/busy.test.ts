@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Chain, ChainReport } from '../../src/client/chain.ts'
-import type { RouteName } from '../../src/client/chain-builder.ts'
+import type { RouteName } from '../../src/client/server-choice.ts'
 import { expectedOf } from './block-runner.ts'
 import { BLOCKS, nodes, owner, pass, rival, type Span, World } from './world.ts'
 

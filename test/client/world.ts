@@ -1,6 +1,6 @@
 import { ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
 import { Chain } from '../../src/client/chain.ts'
-import type { RouteName } from '../../src/client/chain-builder.ts'
+import type { RouteName } from '../../src/client/server-choice.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
 import { createLedger, createSpanLane, InferenceServer, type InferenceServerInit } from '../../src/inference/index.ts'

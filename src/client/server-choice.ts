@@ -1,0 +1,68 @@
+import type { Candidate } from './directory.ts'
+import type { Standing } from './standing.ts'
+import { chooseTiling, type Tiling } from './tiling.ts'
+
+export type RouteName = 'relay' | 'push' | 'delegate'
+
+export interface ServerChoiceInit {
+  /** Servers that can hold what is to be held. */
+  readonly candidates: readonly Candidate[]
+  /** Of the whole model. */
+  readonly blocks: number
+  readonly route: RouteName
+}
+
+/** Servers in order of their blocks, and the ranges that none fills. */
+export interface ChosenServers {
+  readonly servers: readonly Candidate[]
+  readonly missing: Tiling<unknown>['missing']
+}
+
+/** Which servers make a chain, and which of them push: what is held against each decides, then what it would cost. */
+export class ServerChoice {
+  readonly #standing: Standing
+  readonly #init: ServerChoiceInit
+
+  constructor(components: { standing: Standing }, init: ServerChoiceInit) {
+    this.#standing = components.standing
+    this.#init = init
+  }
+
+  /** @param isOpen whether there is a session on this server, which need not be brought to a length from nothing */
+  choose(isOpen: (peerId: string) => boolean): ChosenServers {
+    const { candidates, blocks } = this.#init
+    const standing = this.#standing
+    const usable = candidates.filter(({ peerId }) => !standing.isExcluded(peerId))
+    const choices = usable.map(server => {
+      const blocksToReplay = isOpen(server.peerId) ? 0 : server.to - server.from
+      const banned = standing.isBanned(server.peerId) ? 1 : 0
+      const suspect = standing.isSuspect(server.peerId) ? 1 : 0
+      const busy = standing.busyMs(server.peerId)
+      const cost = [banned, busy > 0 ? 1 : 0, suspect, blocksToReplay, 1, server.pingMs]
+      return { server, from: server.from, to: server.to, cost }
+    })
+    const { chosen, missing } = chooseTiling(choices, blocks)
+    return { servers: chosen.map(({ server }) => server), missing }
+  }
+
+  /** No servers tile the model without this one. */
+  isNeeded(peerId: string): boolean {
+    const { candidates, blocks } = this.#init
+    const others = candidates.filter(other => other.peerId !== peerId && !this.#standing.isExcluded(other.peerId))
+    const free = others.map(({ from, to }) => ({ from, to, cost: [] }))
+    return chooseTiling(free, blocks).missing.length > 0
+  }
+
+  /** The server at `place` in this chain is pushed to by the one before it. */
+  isPushed(servers: readonly Candidate[], place: number): boolean {
+    const [upstream, server] = [servers[place - 1], servers[place]]
+    if (this.#init.route === 'relay' || upstream === undefined || server === undefined) return false
+    return !this.#standing.isRelayed(upstream.peerId, server.peerId)
+  }
+
+  /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
+  delegates(servers: readonly Candidate[]): boolean {
+    if (this.#init.route !== 'delegate' || servers.length < 2) return false
+    return servers.every((_, place) => place === 0 || this.isPushed(servers, place))
+  }
+}
