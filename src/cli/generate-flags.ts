@@ -12,7 +12,7 @@ const parsePriority = parseNumber(
 )
 const notNegative = parseNumber('of at least 0', number => number >= 0)
 
-export const defaultTimeouts = { connectMs: 10_000, stepMs: 30_000 }
+export const defaultTimeouts = { connectMs: 10_000, stepMs: 30_000, waitMs: 30_000 }
 export const defaultNewTokens = 128
 
 /** What `npm start` takes too. */
@@ -59,6 +59,7 @@ export const generateFlags = {
   ),
   connectTimeout: value('DURATION', 'for a server to answer', parseTimeout, '10s'),
   stepTimeout: value('DURATION', 'for one pass through the chain', parseTimeout, '30s'),
+  wait: value('DURATION', 'for a server that was lost, where no other can take its place', parseDuration, '30s'),
   ...swarmFlags,
   ...proofFlags,
   json: toggle('one JSON object on stdout, with timings, in place of the text'),

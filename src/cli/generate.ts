@@ -55,7 +55,8 @@ function optionsFrom(given: FlagValues<typeof generateFlags>): GenerateCommandOp
       verify: given.verify ?? 'auto',
       timeouts: {
         connectMs: given.connectTimeout ?? defaultTimeouts.connectMs,
-        stepMs: given.stepTimeout ?? defaultTimeouts.stepMs
+        stepMs: given.stepTimeout ?? defaultTimeouts.stepMs,
+        waitMs: given.wait ?? defaultTimeouts.waitMs
       },
       ...swarmOptions(given)
     },

@@ -9,6 +9,8 @@ import { replay, rewindLengths } from './replay.ts'
 export interface AlignmentInit {
   readonly verify: VerifyPolicyName
   readonly stepTimeoutMs: number
+  /** A step that was run again is answered. */
+  readonly onProgress: () => void
 }
 
 /** Brings the sessions of a chain to one length, in one epoch, with the inputs that were kept. */
@@ -37,8 +39,7 @@ export class Alignment {
     const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)
     const rewound = await Promise.all(hops.map((_, i) => rewind(hops, i, cutTo[i] ?? 0, epoch)))
     const lengths = rewound.map(({ lengths: { length } }) => length)
-    const { stepTimeoutMs } = this.#init
-    this.replays += await replay(this.#components, hops, { epoch, position, lengths, stepTimeoutMs }, signal)
+    this.replays += await replay(this.#components, hops, { ...this.#init, epoch, position, lengths }, signal)
   }
 
   /**

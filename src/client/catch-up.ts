@@ -17,6 +17,8 @@ export interface CatchUpInit {
   readonly position: number
   readonly verify: VerifyPolicyName
   readonly stepTimeoutMs: number
+  /** A step is done. */
+  readonly onProgress: () => void
 }
 
 /**
@@ -61,7 +63,10 @@ export function catchUp(
     }
     const events = {
       onEmit: () => undefined,
-      onRetire: next,
+      onRetire: () => {
+        init.onProgress()
+        next()
+      },
       onProgress: () => undefined,
       onFault: (fault: Fault) =>
         fail(

@@ -1,17 +1,19 @@
 import { type AndthenError, CancelledError, type Clock, type Logger, pause } from '../base/index.ts'
 import { type Boundaries, createRouteCheck } from '../inference/index.ts'
+import type { BlockRange } from '../model/index.ts'
 import { type Network, verifySignature } from '../network/index.ts'
 import type { Digester, Pushes, VerifyPolicyName } from '../wire/index.ts'
 import { Alignment } from './alignment.ts'
 import { busyFor } from './busy.ts'
 import { ChainSessions } from './chain-sessions.ts'
-import { BUSY_PATIENCE_MS, MAX_REPAIRS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
+import { BUSY_PATIENCE_MS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { BlocksNotCoveredError, HopError } from './errors.ts'
 import type { Hop } from './hop.ts'
 import type { Judge } from './judge.ts'
 import { type RouteName, ServerChoice } from './server-choice.ts'
 import type { Standing } from './standing.ts'
+import { Trouble } from './trouble.ts'
 
 export interface ChainBuilderComponents {
   readonly network: Network
@@ -36,6 +38,8 @@ export interface ChainBuilderInit {
   /** Tokens that the chain must be able to hold. */
   readonly maxLength: number
   readonly stepTimeoutMs: number
+  /** For how long to go on while nothing comes of it, and to wait for a server whose place no other can take. */
+  readonly waitMs: number
 }
 
 /** A chain that stands at some length, and may run steps of this epoch. */
@@ -56,14 +60,18 @@ export class ChainBuilder {
   readonly #choice: ServerChoice
   readonly #sessions: ChainSessions
   readonly #alignment: Alignment
+  readonly #trouble: Trouble
   /** The last chain that stood: its servers may have seen steps of this epoch. None: no chain ever did. */
   #stood: readonly Hop[] = []
+  /** That it waits, since a pass was done. */
+  #toldOfWaiting = false
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
     this.#components = components
     this.#init = init
     this.#choice = new ServerChoice(components, init)
-    this.#alignment = new Alignment(components, init)
+    this.#trouble = new Trouble(components, init)
+    this.#alignment = new Alignment(components, { ...init, onProgress: () => this.#trouble.progress() })
     this.#sessions = new ChainSessions(components, {
       ...init,
       maxTensorBytes: PREFILL_TOKENS * components.boundaries.rowBytes,
@@ -87,20 +95,17 @@ export class ChainBuilder {
   }
 
   /**
-   * A chain at `position` tokens. Servers that fail meanwhile are replaced.
+   * A chain at `position` tokens. Servers that fail meanwhile are replaced; where no other can take the place of one that is
+   * lost, that one is waited for.
    *
    * @throws what the last server failed with where the chain never stood, BlocksNotCoveredError where no servers are
    * left, CancelledError
    */
   async build(position: number, signal: AbortSignal): Promise<BuiltChain> {
-    const { clock, standing } = this.#components
-    const patientUntil = clock.now() + BUSY_PATIENCE_MS
-    let failure: AndthenError | undefined
-    for (let attempt = 0; attempt < MAX_REPAIRS; ) {
-      const servers = this.#choose(failure)
-      const busyMs = Math.max(...servers.map(({ peerId }) => standing.busyMs(peerId)))
-      if (failure !== undefined && busyFor(failure) !== null && clock.now() + busyMs > patientUntil) throw failure
-      await this.#waitWithNothing(busyMs, signal)
+    const room = { until: this.#components.clock.now() + BUSY_PATIENCE_MS }
+    for (;;) {
+      const servers = this.#choose()
+      await this.#waitFor(servers, room, signal)
       try {
         const hops = await this.#open(servers, position, signal)
         this.#sessions.dropAllBut(new Set(hops.map(({ session }) => session)), new CancelledError('a session'))
@@ -109,18 +114,24 @@ export class ChainBuilder {
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
-        failure = error.cause
-        if (busyFor(failure) === null) attempt++
-        this.#components.judge.failed(error.peerId, error.cause, servers)
-        this.drop(error.peerId, error.cause)
+        this.failed(error.peerId, error.cause, servers)
       }
     }
-    throw failure ?? new BlocksNotCoveredError([{ from: 0, to: this.#init.blocks }])
   }
 
-  /** Gives up the session on a server that failed. */
-  drop(peerId: string, error: AndthenError): void {
+  /** A server of this chain failed: it is judged, and its session given up. */
+  failed(peerId: string, error: AndthenError, servers: readonly Candidate[]): void {
+    if (busyFor(error) === null) this.#trouble.failed(error)
+    else this.#trouble.full(error)
+    this.#components.judge.failed(peerId, error, servers)
     this.#sessions.drop(peerId, error)
+  }
+
+  /** A pass went through these servers. */
+  worked(servers: readonly Candidate[]): void {
+    this.#trouble.over()
+    this.#toldOfWaiting = false
+    for (const { peerId } of servers) this.#components.standing.worked(peerId)
   }
 
   /** Ends all sessions; returns the least that a server of the last chain that stood committed, tokens. */
@@ -129,11 +140,59 @@ export class ChainBuilder {
     return this.#stood.length === 0 ? 0 : Math.min(...this.#stood.map(({ session }) => session.lengths.committed))
   }
 
-  #choose(failure: AndthenError | undefined): readonly Candidate[] {
+  #choose(): readonly Candidate[] {
+    const { failure, isHopeless } = this.#trouble
+    if (failure !== null && isHopeless) throw failure
     const { servers, missing } = this.#choice.choose(peerId => this.#sessions.at(peerId)?.alive === true)
-    if (missing.length === 0) return servers
-    if (failure !== undefined && this.#stood.length === 0) throw failure
-    throw new BlocksNotCoveredError(missing, failure === undefined ? {} : { cause: failure })
+    if (missing.length > 0) throw this.#notCovered(missing, null)
+    return servers
+  }
+
+  /** Waits until these servers, which nobody else can take the place of, may be asked. */
+  async #waitFor(servers: readonly Candidate[], room: { until: number }, signal: AbortSignal): Promise<void> {
+    const { clock, standing } = this.#components
+    const busyMs = Math.max(...servers.map(({ peerId }) => standing.busyMs(peerId)))
+    const { failure } = this.#trouble
+    if (failure !== null && busyFor(failure) !== null && clock.now() + busyMs > room.until) throw failure
+    // What lies idle meanwhile might be just what those wait for who take up the room.
+    if (busyMs > 0) this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
+    const lost = servers.filter(({ peerId }) => standing.suspicion(peerId) > 0)
+    if (lost.length > 0 && this.#trouble.isPatienceOver) throw this.#notCovered(lost, lost)
+    await this.#pause(Math.max(busyMs, this.#backOffMs(lost)), signal)
+  }
+
+  /** For how long servers that were lost are left alone, and says so. */
+  #backOffMs(lost: readonly Candidate[]): number {
+    const { logger, standing } = this.#components
+    const { failure, leftMs } = this.#trouble
+    const ms = Math.min(leftMs, Math.max(0, ...lost.map(({ peerId }) => standing.backOffMs(peerId))))
+    if (ms <= 0) return 0
+    const about = {
+      peers: lost.map(({ peerId }) => peerId),
+      blocks: lost.map(({ from, to }) => `${from}-${to}`),
+      reason: failure?.message,
+      seconds: Math.round(leftMs / 1000)
+    }
+    // Once, and then for those who look closely.
+    const level = this.#toldOfWaiting ? 'debug' : 'warn'
+    logger[level](about, 'waiting for a server that was lost: no other can take its place')
+    this.#toldOfWaiting = true
+    return ms
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms <= 0) return
+    await pause(this.#components.clock, ms, signal)
+    if (signal.aborted) throw new CancelledError('building the chain')
+  }
+
+  /** Why there is no chain: what the last server failed with, where there never was one. */
+  #notCovered(missing: readonly BlockRange[], lost: readonly Candidate[] | null): AndthenError {
+    const { failure, spentMs } = this.#trouble
+    if (failure !== null && this.#stood.length === 0) return failure
+    const cause = failure === null ? {} : { cause: failure }
+    const gone = lost === null ? null : { peerIds: lost.map(({ peerId }) => peerId), waitedMs: spentMs }
+    return new BlocksNotCoveredError(missing, cause, gone)
   }
 
   /** Sessions on these servers, all at `position` tokens. @throws HopError of the server that failed first */
@@ -175,13 +234,5 @@ export class ChainBuilder {
     const { incarnation } = session.opened
     const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
     return { server: { ...first, to: blocks }, session, pushed: false, check }
-  }
-
-  /** Waits for servers to have room; what lies idle meanwhile might be just what those wait for who take it up. */
-  async #waitWithNothing(ms: number, signal: AbortSignal): Promise<void> {
-    if (ms <= 0) return
-    this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
-    await pause(this.#components.clock, ms, signal)
-    if (signal.aborted) throw new CancelledError('building the chain')
   }
 }

@@ -28,6 +28,8 @@ export interface ChainSessionsInit {
   readonly maxLength: number
   /** Bytes of the longest output that will be asked for. */
   readonly maxTensorBytes: number
+  /** For how long to wait for a server that is lost, ms. */
+  readonly waitMs: number
   /** Without this server there is no chain: a session there is worth waiting for. */
   readonly isNeeded: (peerId: string) => boolean
 }
@@ -123,7 +125,7 @@ export class ChainSessions {
   }
 
   #open(server: Candidate, options: OpenSessionOptions, route?: Route): Promise<SpanSession> {
-    const { modelDigest, maxLength, maxTensorBytes, verify, priority, isNeeded } = this.#init
+    const { modelDigest, maxLength, maxTensorBytes, verify, priority, waitMs, isNeeded } = this.#init
     return openSession(
       this.#components,
       {
@@ -136,7 +138,7 @@ export class ChainSessions {
         priority,
         route,
         maxTensorBytes,
-        resumeMs: () => (isNeeded(server.peerId) ? RESUME_PATIENCE_MS : 0)
+        resumeMs: () => (isNeeded(server.peerId) ? Math.min(waitMs, RESUME_PATIENCE_MS) : 0)
       },
       options
     )

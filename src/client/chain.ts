@@ -205,6 +205,7 @@ export class Chain {
   }
 
   readonly #onRetire = (): void => {
+    this.#builder.worked(this.#servers)
     const trace = this.#jobs.shift()?.trace
     this.#base++
     this.#started--
@@ -231,9 +232,7 @@ export class Chain {
   async #judge(hops: readonly Hop[], fault: Fault): Promise<void> {
     const { judge, clock } = this.#components
     if (fault.kind === 'server') {
-      const peerId = hops[fault.server]?.server.peerId ?? ''
-      judge.failed(peerId, fault.error, this.#servers)
-      this.#builder.drop(peerId, fault.error)
+      this.#builder.failed(hops[fault.server]?.server.peerId ?? '', fault.error, this.#servers)
       return
     }
     const [upstream, downstream] = [hops[fault.upstream], hops[fault.downstream]]

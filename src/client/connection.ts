@@ -2,7 +2,7 @@ import { type Clock, type Logger, silentLogger, systemClock } from '../base/inde
 import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
 import { createDigester } from '../wire/index.ts'
-import { CONNECT_TIMEOUT_MS, STEP_TIMEOUT_MS } from './constants.ts'
+import { CONNECT_TIMEOUT_MS, STEP_TIMEOUT_MS, WAIT_MS } from './constants.ts'
 import { type Candidate, readDirectory } from './directory.ts'
 import { openEnds } from './ends.ts'
 import { BlocksNotCoveredError } from './errors.ts'
@@ -28,6 +28,11 @@ export interface ConnectInit {
   readonly connectTimeoutMs?: number | undefined
   /** A server that takes longer for one step has failed. @default 30 s */
   readonly stepTimeoutMs?: number | undefined
+  /**
+   * For how long a generation waits for a server that was lost and whose place no other can take, while nothing else comes of
+   * it. @default 30 s
+   */
+  readonly waitMs?: number | undefined
   /** That compute embedding and head. @default all cores */
   readonly threads?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -42,6 +47,7 @@ export interface ConnectInit {
 export async function connect(components: ConnectComponents, init: ConnectInit): Promise<Connection> {
   const { network, model, logger = silentLogger, clock = systemClock } = components
   const { signal, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS, stepTimeoutMs = STEP_TIMEOUT_MS } = init
+  const { waitMs = WAIT_MS } = init
   const started = clock.now()
   const digest = await model.digest()
   const { blocks, hiddenSize } = model.spec
@@ -66,6 +72,7 @@ export async function connect(components: ConnectComponents, init: ConnectInit):
     modelDigest: digest,
     candidates,
     stepTimeoutMs,
+    waitMs,
     setup
   })
 }

@@ -21,8 +21,20 @@ export const ROUTE_QUOTA_FACTOR = 4
 export const RESUME_PATIENCE_MS = 8 * second
 /** Replacing servers again and again within one pass means that the network is broken, not they. */
 export const MAX_REPAIRS = 16
-/** How long a server that failed is not used. */
+/** For how long a generation goes on while nothing comes of it, and waits for a server whose place no other can take. */
+export const WAIT_MS = 30 * second
+/** How long a server that broke the protocol is not used. */
 export const EXCLUDED_MS = 1 * minute
+/**
+ * What losses weigh: half as much after each minute, and after each 8 passes of proven work, a second or less. Below a half a
+ * loss is forgotten; a server that was lost all day is as good as any four minutes later.
+ */
+export const PENALTY = { most: 8, halfLifeMs: 1 * minute, halfPasses: 8 }
+/**
+ * How long a server is left alone at its second loss, and at most; twice as long each time. Less than a server needs to start
+ * again at first, and no more than its client should notice late that it is back.
+ */
+export const BACK_OFF_MS = { first: 0.25 * second, most: 8 * second }
 /** How long a server that has no room is left alone, whatever it says itself; about. */
 export const BUSY_MS = { least: 0.2 * second, most: 5 * second }
 /**

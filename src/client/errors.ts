@@ -6,17 +6,37 @@ function rangeText({ from, to }: BlockRange): string {
   return `${from}-${to}`
 }
 
-/** No servers tile the model; `details.missing` lists the ranges that would. */
+/** Servers that were lost and did not come back. */
+export interface LostServers {
+  readonly peerIds: readonly string[]
+  /** For how long, ms. */
+  readonly waitedMs: number
+}
+
+/**
+ * No servers tile the model; `details.missing` lists the ranges that would. Where there were some that are lost, `details.lost`
+ * has their peer ids, and `details.waitedMs` how long they were waited for.
+ */
 export class BlocksNotCoveredError extends AndthenError {
   override readonly name = 'BlocksNotCoveredError'
-  constructor(missing: readonly BlockRange[], options: ErrorOptions = {}) {
+  constructor(missing: readonly BlockRange[], options: ErrorOptions = {}, lost: LostServers | null = null) {
     const ranges = missing.map(rangeText)
-    const commands = ranges.map(range => `node bin/serve --blocks ${range}`)
-    super(
-      'BLOCKS_NOT_COVERED',
-      `no server among the peers fills blocks ${ranges.join(' and ')}: start one with ${commands.join(' and ')}`,
-      { retryable: true, ...options, details: { missing: ranges, ...options.details } }
-    )
+    const blocks = ranges.join(' and ')
+    const commands = ranges.map(range => `node bin/serve --blocks ${range}`).join(' and ')
+    const message =
+      lost === null
+        ? `no server among the peers fills blocks ${blocks}: start one with ${commands}`
+        : `no server among the peers fills blocks ${blocks} any more (${lost.peerIds.join(' and ')}; waited ` +
+          `${Math.round(lost.waitedMs / 1000)} s): start it again, or another one with ${commands}`
+    super('BLOCKS_NOT_COVERED', message, {
+      retryable: true,
+      ...options,
+      details: {
+        missing: ranges,
+        ...(lost !== null && { lost: lost.peerIds, waitedMs: Math.round(lost.waitedMs) }),
+        ...options.details
+      }
+    })
   }
 }
 

@@ -16,6 +16,8 @@ export interface HopReplayInit {
   /** The first position whose output is wanted: those before are kept. */
   readonly outputsFrom: number
   readonly stepTimeoutMs: number
+  /** A step is answered. */
+  readonly onProgress: () => void
 }
 
 interface Sent {
@@ -32,9 +34,7 @@ export class HopReplay {
   readonly #digest: Digester
   readonly #boundaries: Boundaries
   readonly #hop: Hop
-  readonly #epoch: number
-  readonly #outputsFrom: number
-  readonly #stepTimeoutMs: number
+  readonly #init: HopReplayInit
   readonly #signal: AbortSignal
   /** Steps that are not kept, in order. */
   readonly #sent: Sent[] = []
@@ -46,9 +46,7 @@ export class HopReplay {
     this.#digest = components.digest
     this.#boundaries = components.boundaries
     this.#hop = hop
-    this.#epoch = init.epoch
-    this.#outputsFrom = init.outputsFrom
-    this.#stepTimeoutMs = init.stepTimeoutMs
+    this.#init = init
     this.#signal = signal
   }
 
@@ -77,11 +75,14 @@ export class HopReplay {
     const most = Math.max(1, Math.min(steps, Math.floor(bytes / (PREFILL_TOKENS * this.#boundaries.rowBytes))))
     for (const run of this.#cut(from, to)) {
       while (this.#sent.length >= most) await this.#answer()
-      const want = run.position >= this.#outputsFrom
+      const want = run.position >= this.#init.outputsFrom
       const { position, n } = run
       const into = want ? this.#boundaries.at(server.to).reserve(n) : null
       this.#sent.push({ position, n, into, heard: false, done: false })
-      session.step({ epoch: this.#epoch, position, n, replay: true, want: want ? Want.tensor : Want.none }, run.bytes)
+      session.step(
+        { epoch: this.#init.epoch, position, n, replay: true, want: want ? Want.tensor : Want.none },
+        run.bytes
+      )
     }
     while (this.#sent.length > 0) await this.#answer()
   }
@@ -89,14 +90,14 @@ export class HopReplay {
   /** Runs of kept inputs, cut where outputs begin to be wanted. */
   *#cut(from: number, to: number): Generator<KeptRun> {
     const kept = this.#boundaries.at(this.#hop.server.from)
-    const middle = Math.min(to, Math.max(from, this.#outputsFrom))
+    const middle = Math.min(to, Math.max(from, this.#init.outputsFrom))
     yield* kept.runs(from, middle, PREFILL_TOKENS)
     yield* kept.runs(middle, to, PREFILL_TOKENS)
   }
 
   async #answer(): Promise<void> {
-    const late = new TimeoutError('a replayed step', this.#stepTimeoutMs)
-    const cancel = this.#clock.after(this.#stepTimeoutMs, () => this.#fail(late))
+    const late = new TimeoutError('a replayed step', this.#init.stepTimeoutMs)
+    const cancel = this.#clock.after(this.#init.stepTimeoutMs, () => this.#fail(late))
     if (this.#failure === null && !this.#signal.aborted)
       await new Promise<void>(resolve => {
         this.#wake = resolve
@@ -107,7 +108,7 @@ export class HopReplay {
   }
 
   #onOutput(output: Output, bytes: number): Uint8Array | null {
-    if (output.epoch !== this.#epoch || !output.replay) return null
+    if (output.epoch !== this.#init.epoch || !output.replay) return null
     const sent = this.#sent.find(({ position }) => position === output.position)
     if (sent === undefined || sent.heard) return null
     sent.heard = true
@@ -131,6 +132,7 @@ export class HopReplay {
   /** Keeps in the order of positions, whatever the order of answers. */
   #answered(sent: Sent): void {
     sent.done = true
+    this.#init.onProgress()
     for (let [first] = this.#sent; first?.done === true && !this.#over; [first] = this.#sent) {
       if (first.into !== null) this.#boundaries.at(this.#hop.server.to).keep(first.into)
       this.#sent.shift()

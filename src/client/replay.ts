@@ -1,5 +1,11 @@
 import type { Hop } from './hop.ts'
-import { HopReplay, type ReplayComponents } from './hop-replay.ts'
+import { HopReplay, type HopReplayInit, type ReplayComponents } from './hop-replay.ts'
+
+interface ReplayPlan extends Omit<HopReplayInit, 'outputsFrom'> {
+  readonly position: number
+  /** Tokens that each server's session holds. */
+  readonly lengths: readonly number[]
+}
 
 interface Span {
   readonly from: number
@@ -19,18 +25,17 @@ export function rewindLengths(spans: readonly Span[], position: number, keptAt: 
  * inputs were not, they come from the server before it, which replays first. When one server fails, the others are
  * stopped, and none replays any more by the time this rejects.
  *
- * @param lengths tokens that each server's session holds
  * @returns how many servers were replayed to
  * @throws HopError of the server that failed first; what the signal was aborted with
  */
 export async function replay(
   components: ReplayComponents,
   hops: readonly Hop[],
-  plan: { epoch: number; position: number; lengths: readonly number[]; stepTimeoutMs: number },
+  plan: ReplayPlan,
   signal: AbortSignal
 ): Promise<number> {
   const { boundaries } = components
-  const { epoch, position, stepTimeoutMs } = plan
+  const { position } = plan
   const stop = new AbortController()
   const stopped = AbortSignal.any([stop.signal, signal])
   const jobs: Promise<void>[] = []
@@ -44,7 +49,7 @@ export async function replay(
     const inputsMissing = kept.length < position
     const before = inputsMissing ? jobs.at(-1) : undefined
     const job = (before ?? Promise.resolve()).then(() =>
-      new HopReplay(components, hop, { epoch, outputsFrom, stepTimeoutMs }, stopped).run(from, position)
+      new HopReplay(components, hop, { ...plan, outputsFrom }, stopped).run(from, position)
     )
     job.catch((error: unknown) => stop.abort(error))
     jobs.push(job)

@@ -62,6 +62,7 @@ export interface GenerationParts {
   readonly modelDigest: Uint8Array
   readonly candidates: readonly Candidate[]
   readonly stepTimeoutMs: number
+  readonly waitMs: number
   readonly setup: { readonly loadMs: number; readonly connectMs: number }
 }
 
@@ -91,7 +92,8 @@ export async function runGeneration(
       verify,
       priority: options.priority,
       maxLength: promptIds.length + maxNewTokens,
-      stepTimeoutMs: parts.stepTimeoutMs
+      stepTimeoutMs: parts.stepTimeoutMs,
+      waitMs: parts.waitMs
     },
     work
   )

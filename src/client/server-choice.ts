@@ -36,19 +36,23 @@ export class ServerChoice {
     const choices = usable.map(server => {
       const blocksToReplay = isOpen(server.peerId) ? 0 : server.to - server.from
       const banned = standing.isBanned(server.peerId) ? 1 : 0
-      const suspect = standing.isSuspect(server.peerId) ? 1 : 0
-      const busy = standing.busyMs(server.peerId)
-      const cost = [banned, busy > 0 ? 1 : 0, suspect, blocksToReplay, 1, server.pingMs]
+      const waits = standing.busyMs(server.peerId) > 0 || standing.backOffMs(server.peerId) > 0 ? 1 : 0
+      const distrusted = standing.isDistrusted(server.peerId) ? 1 : 0
+      const suspicion = standing.suspicion(server.peerId)
+      const cost = [banned, waits, distrusted, suspicion, blocksToReplay, 1, server.pingMs]
       return { server, from: server.from, to: server.to, cost }
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
     return { servers: chosen.map(({ server }) => server), missing }
   }
 
-  /** No servers tile the model without this one. */
+  /** No servers that might be used now tile the model without this one. */
   isNeeded(peerId: string): boolean {
     const { candidates, blocks } = this.#init
-    const others = candidates.filter(other => other.peerId !== peerId && !this.#standing.isExcluded(other.peerId))
+    const standing = this.#standing
+    const others = candidates.filter(
+      other => other.peerId !== peerId && !standing.isExcluded(other.peerId) && standing.backOffMs(other.peerId) === 0
+    )
     const free = others.map(({ from, to }) => ({ from, to, cost: [] }))
     return chooseTiling(free, blocks).missing.length > 0
   }

@@ -1,25 +1,19 @@
 import type { AndthenError, Clock } from '../base/index.ts'
 import { busyFor } from './busy.ts'
 import { BUSY_MS, EXCLUDED_MS } from './constants.ts'
+import { Penalty } from './penalty.ts'
 
-/** Codes of what is not the server's fault, or may pass: the server is used again where no other will do. */
-const passing: ReadonlySet<string> = new Set([
-  'CONNECTION_LOST',
-  'SESSION_TERMINATED',
-  'GONE',
-  'EPOCH',
-  'BEHIND',
-  'GAP'
-])
+/** Codes of refusals that say nothing against the server: what it had of a session is gone, or is not where it was. */
+const passing: ReadonlySet<string> = new Set(['GONE', 'EPOCH', 'BEHIND', 'GAP'])
 /** After the second mismatch with different neighbours, the one that was there both times is the likelier liar. */
 const STRIKES = 2
 
-/** What is held against servers: who failed of late, who has no room, who disagreed with whom, who was proven to lie. */
+/** What is held against servers: who was lost of late, who has no room, who is at fault, who was proven to lie. */
 export class Standing {
-  readonly #clock: Clock
-  readonly #random: () => number
+  readonly #components: { readonly clock: Clock; readonly random: () => number }
   readonly #busyUntil = new Map<string, number>()
-  readonly #suspects = new Set<string>()
+  readonly #penalties = new Map<string, Penalty>()
+  readonly #faulty = new Set<string>()
   readonly #excludedUntil = new Map<string, number>()
   readonly #strikes = new Map<string, number>()
   readonly #relayed = new Set<string>()
@@ -27,26 +21,33 @@ export class Standing {
 
   /** @param components.random from 0 to 1: so that clients that were turned away together do not come back together */
   constructor(components: { clock: Clock; random: () => number }) {
-    this.#clock = components.clock
-    this.#random = components.random
+    this.#components = components
   }
 
   /**
-   * A server failed. A lost connection is forgiven once; what failed otherwise is left alone for a minute. That it has no
-   * room is nothing against it: it is asked again when it says, more or less.
+   * A server failed. Want of room is nothing against it: it is asked again when it says, more or less. That it was lost may
+   * be the network's doing: others are preferred for a while. Who breaks the protocol, or refuses what it announced, is
+   * not used at all for a minute, and afterwards where no other will do.
    */
   failed(peerId: string, error: AndthenError): void {
+    const { clock, random } = this.#components
     const busyMs = busyFor(error)
     if (busyMs !== null) {
-      const waitMs = Math.min(BUSY_MS.most, Math.max(BUSY_MS.least, busyMs)) * (0.5 + this.#random())
-      this.#busyUntil.set(peerId, this.#clock.now() + waitMs)
-      return
+      const waitMs = Math.min(BUSY_MS.most, Math.max(BUSY_MS.least, busyMs)) * (0.5 + random())
+      this.#busyUntil.set(peerId, clock.now() + waitMs)
+    } else if (error.retryable || passing.has(error.code)) {
+      const penalty = this.#penalties.get(peerId) ?? new Penalty(this.#components)
+      this.#penalties.set(peerId, penalty)
+      penalty.lost()
+    } else {
+      this.#faulty.add(peerId)
+      this.#excludedUntil.set(peerId, clock.now() + EXCLUDED_MS)
     }
-    const forgiven = passing.has(error.code) && !this.#suspects.has(peerId)
-    this.#suspects.add(peerId)
-    if (forgiven) return
-    const until = this.#clock.now() + EXCLUDED_MS
-    this.#excludedUntil.set(peerId, Math.max(until, this.#excludedUntil.get(peerId) ?? 0))
+  }
+
+  /** A pass went through this server, and what it did was proven: its losses weigh less. */
+  worked(peerId: string): void {
+    this.#penalties.get(peerId)?.worked()
   }
 
   /** What the first pushes to the second is no good. */
@@ -76,18 +77,29 @@ export class Standing {
     )
   }
 
+  /** Not to be used at all, for now. */
   isExcluded(peerId: string): boolean {
-    return (this.#excludedUntil.get(peerId) ?? 0) > this.#clock.now()
+    return (this.#excludedUntil.get(peerId) ?? 0) > this.#components.clock.now()
   }
 
   /** How long it is to be left alone for want of room, ms; 0 where it is not. */
   busyMs(peerId: string): number {
-    return Math.max(0, (this.#busyUntil.get(peerId) ?? 0) - this.#clock.now())
+    return Math.max(0, (this.#busyUntil.get(peerId) ?? 0) - this.#components.clock.now())
+  }
+
+  /** How long it is to be left alone because it was lost again and again, ms; 0 where it is not. */
+  backOffMs(peerId: string): number {
+    return this.#penalties.get(peerId)?.waitMs ?? 0
   }
 
   /** Used only where no other server will do. */
-  isSuspect(peerId: string): boolean {
-    return this.#suspects.has(peerId) || (this.#strikes.get(peerId) ?? 0) >= STRIKES
+  isDistrusted(peerId: string): boolean {
+    return this.#faulty.has(peerId) || (this.#strikes.get(peerId) ?? 0) >= STRIKES
+  }
+
+  /** How often it was lost, as far as that is not forgotten: among servers that will do, the one with the least is used. */
+  suspicion(peerId: string): number {
+    return this.#penalties.get(peerId)?.suspicion ?? 0
   }
 }
 

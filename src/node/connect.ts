@@ -30,8 +30,12 @@ export interface ConnectOptions extends SwarmOptions {
   readonly verify?: VerifyPolicyName
   /** What will be generated from: where nothing can come of it, that is said before any server is dialled. @default not looked at */
   readonly prompt?: PromptOptions
-  /** @default 10 s to connect, 30 s a step */
-  readonly timeouts?: { readonly connectMs?: number; readonly stepMs?: number }
+  /**
+   * To connect; for a step; and for a server that was lost and whose place no other can take, until it is back.
+   *
+   * @default 10 s to connect, 30 s a step, 30 s to wait
+   */
+  readonly timeouts?: { readonly connectMs?: number; readonly stepMs?: number; readonly waitMs?: number }
   /** Threads that compute embedding and head. @default one a core */
   readonly threads?: number
   /** @default silent */
@@ -77,7 +81,14 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     taken.push(() => network.close())
     const client = await connectClient(
       { network, model, logger },
-      { peers, connectTimeoutMs: timeouts.connectMs, stepTimeoutMs: timeouts.stepMs, threads, signal }
+      {
+        peers,
+        connectTimeoutMs: timeouts.connectMs,
+        stepTimeoutMs: timeouts.stepMs,
+        waitMs: timeouts.waitMs,
+        threads,
+        signal
+      }
     )
     taken.push(() => client.close())
     const defaults = { route, verify }

@@ -152,7 +152,7 @@ describe('generate', () => {
         peers: [peer],
         route: 'push',
         verify: 'auto',
-        timeouts: { connectMs: 10_000, stepMs: 30_000 }
+        timeouts: { connectMs: 10_000, stepMs: 30_000, waitMs: 30_000 }
       },
       generate: { prompt: 'a', maxNewTokens: 128, sampling: 'settings', stop: [] },
       json: false,
@@ -165,14 +165,14 @@ describe('generate', () => {
   it('reads every flag', () => {
     const line = `--peers ${peer},${peer} --prompt-ids 5,17 --max-new-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 40
       --repetition-penalty 1.1 --priority -2 --seed 7 --sampling model --stop a,b --stop c --route relay --verify digest
-      --connect-timeout 1s --step-timeout 2s --json --explain --trace t --proof-dir /p`
+      --connect-timeout 1s --step-timeout 2s --wait 3s --json --explain --trace t --proof-dir /p`
     expect(generateCommand.parse(words(line.replaceAll('\n', ' ')), {}).options).toEqual({
       connect: {
         model: defaultModel,
         peers: [peer, peer],
         route: 'relay',
         verify: 'digest',
-        timeouts: { connectMs: 1000, stepMs: 2000 }
+        timeouts: { connectMs: 1000, stepMs: 2000, waitMs: 3000 }
       },
       generate: {
         promptIds: [5, 17],

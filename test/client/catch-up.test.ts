@@ -48,7 +48,7 @@ function route(happens: {
   const done = catchUp(
     { clock, digest, boundaries },
     hop,
-    { epoch: 1, position: 300, verify: 'auto', stepTimeoutMs: 30_000 },
+    { epoch: 1, position: 300, verify: 'auto', stepTimeoutMs: 30_000, onProgress: () => undefined },
     abort.signal
   )
   return { done, clock, steps, abort }

@@ -126,7 +126,7 @@ describe('a server that fails in the middle', () => {
     async (route, victim, how) => {
       const world = await World.of(...thirds, thirds[victim]!)
       const chain = await world.drive(world.open({ route }))
-      const happens = (): void => world[failures[how]](victim)
+      const happens = (): void => void world[failures[how]](victim)
       const { results, report } = await generate(world, chain, { token: 3, happens })
       expect(results).toEqual(truth.slice(prompt.length - 1))
       expect(report).toMatchObject({ committed: all.length, replays: 1 })

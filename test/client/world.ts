@@ -94,11 +94,21 @@ export class World {
     })
   }
 
-  /** The process is gone: its streams end, and nobody listens any more. */
-  kill(node: number): void {
+  /** Who may have streams to servers: the usual client, and the servers. */
+  get parties(): string[] {
+    return [owner, ...nodes.slice(0, this.servers.length)]
+  }
+
+  /** The process is gone: its streams end, and nobody listens any more until what this returns starts it again. */
+  kill(node: number): () => void {
     const peerId = nodes[node]!
     this.#dead.add(peerId)
     for (const { stream } of this.#streams.get(peerId) ?? []) stream.other.abort(new Error('killed'))
+    return () => {
+      for (const session of [...this.servers[node]!.table.sessions])
+        void this.servers[node]!.table.end(session, 'DISCONNECT')
+      this.#dead.delete(peerId)
+    }
   }
 
   /** The connection between `from` and this server is gone, with all that was on its way; both live on. */
@@ -136,7 +146,13 @@ export class World {
     this.#slow.set(`${from} ${nodes[node]!}`, turns)
   }
 
-  open(init: { route: RouteName; verify?: VerifyPolicyName; as?: string }): Promise<Chain> {
+  open(init: {
+    route: RouteName
+    verify?: VerifyPolicyName
+    as?: string
+    waitMs?: number
+    signal?: AbortSignal
+  }): Promise<Chain> {
     const { clock } = this
     return Chain.open(
       {
@@ -154,9 +170,10 @@ export class World {
         route: init.route,
         verify: init.verify ?? 'auto',
         maxLength: MAX_LENGTH,
-        stepTimeoutMs: 30_000
+        stepTimeoutMs: 30_000,
+        waitMs: init.waitMs ?? 30_000
       },
-      { signal: new AbortController().signal }
+      { signal: init.signal ?? new AbortController().signal }
     )
   }
 

@@ -88,10 +88,10 @@ async function inUse(servers: readonly LinkedServer[]): Promise<LinkedServer> {
   return found!
 }
 
-const generatingOver = (linked: readonly LinkedServer[], route: string) =>
+const generatingOver = (linked: readonly LinkedServer[], route: string, more: readonly string[] = []) =>
   generating(
     linked.map(({ server }) => server),
-    [...asked, '--route', route]
+    [...asked, '--route', route, ...more]
   )
 
 describe('with a spare for every span', () => {
@@ -117,7 +117,7 @@ describe('without a spare', () => {
     async ({ victim, fault, route }) => {
       await fill()
       const chain = pairs.map(([first]) => first!)
-      const running = generatingOver(chain, route)
+      const running = generatingOver(chain, route, ['--wait', '1s'])
       await faults[fault](await inUse([chain[victim]!]))
       const ended = await running
       const missing = spans[victim]!

@@ -38,7 +38,17 @@ it.each(['relay', 'push'] as const)('%s', async route => {
   for (const { prompt_ids, prompt_last_logits } of goldens) {
     const chain = await Chain.open(
       { network, logger, clock, digest, standing: new Standing({ random: Math.random, clock }) },
-      { candidates, modelDigest, blocks, hiddenSize, route, verify: 'auto', maxLength: 32, stepTimeoutMs: 30_000 },
+      {
+        candidates,
+        modelDigest,
+        blocks,
+        hiddenSize,
+        route,
+        verify: 'auto',
+        maxLength: 32,
+        stepTimeoutMs: 30_000,
+        waitMs: 30_000
+      },
       { signal: new AbortController().signal }
     )
     let difference = Number.POSITIVE_INFINITY

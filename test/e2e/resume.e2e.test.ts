@@ -1,9 +1,9 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type Link, Relay, type ServerProcess } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import { runSources } from '../bench/run-sources.ts'
 import { program } from '../cli/program.ts'
+import { Gate } from './gate.ts'
 import { evenSpans, goldens, shakespeareBlocks } from './model.ts'
 import { patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
 
@@ -59,53 +59,14 @@ it.each(['relay', 'push', 'delegate'])('by %s', async route => {
   for (const server of servers) expect(await sessionsOf(server)).toEqual([])
 })
 
-/** A way to a server that may break, and then hang up on so many who come, before it lets anybody through again. */
-class Gate {
-  readonly server: Server
-  readonly #sockets = new Set<Socket>()
-  #turnedAway = 0
-
-  constructor(targetPort: number) {
-    this.server = createServer(socket => {
-      if (this.#turnedAway > 0) {
-        this.#turnedAway--
-        socket.destroy()
-        return
-      }
-      const target = connect(targetPort, '127.0.0.1')
-      for (const [one, other] of [
-        [socket, target],
-        [target, socket]
-      ] as const) {
-        this.#sockets.add(one)
-        one.pipe(other)
-        one.on('error', () => other.destroy()).on('close', () => this.#sockets.delete(one))
-      }
-    })
-  }
-
-  listen(): Promise<number> {
-    return new Promise(resolve => {
-      this.server.listen(0, '127.0.0.1', () => resolve((this.server.address() as { port: number }).port))
-    })
-  }
-
-  /** @param turnedAway connections that are hung up on from now on */
-  break(turnedAway: number): void {
-    this.#turnedAway = turnedAway
-    for (const socket of this.#sockets) socket.resetAndDestroy()
-  }
-}
-
 it('without a connection to anybody for a while: it waits, and is back', async () => {
-  const gates = servers.map(({ ready }) => new Gate(Number(/\/tcp\/(\d+)/.exec(ready.addresses[0] ?? '')?.[1])))
-  const ports = await Promise.all(gates.map(gate => gate.listen()))
-  const through = servers.map(({ ready }, i) => `/ip4/127.0.0.1/tcp/${ports[i]}/p2p/${ready.peerId}`)
+  const gates = await Promise.all(servers.map(server => Gate.before(server)))
+  const through = gates.map(({ address }) => address)
   const running = program('generate', ['--peers', through.join(), '--route', 'relay', ...asked])
   await until(async () => (await sessionsOf(servers[0]!)).some(({ length }) => length >= middle))
   for (const gate of gates) gate.break(2)
   const { status, out, err } = await running
-  for (const { server } of gates) server.close()
+  for (const gate of gates) gate.close()
   expect(status, err).toBe(0)
   expect(JSON.parse(out)).toMatchObject({ tokenIds: greedy_ids, text, replays: 0, resumes: 3 })
   for (const server of servers) expect(await sessionsOf(server)).toEqual([])
