@@ -1,7 +1,6 @@
-import type { AndthenError, Clock } from '../../base/index.ts'
+import { type AndthenError, type Clock, TimeoutError } from '../../base/index.ts'
 import type { Outgoing, OwnerMessage, Resumed, Rewound } from '../../wire/index.ts'
 import { REWIND_TIMEOUT_MS } from './constants.ts'
-import { ServerFaultError } from './errors.ts'
 
 export type RewindRequest = Extract<Outgoing<OwnerMessage>, { kind: 'rewind' }>['value'] & { readonly epoch: number }
 
@@ -28,7 +27,7 @@ export class PendingRewinds {
     this.#peerId = peerId
   }
 
-  /** @throws ServerFaultError without an answer in time, or what `rejectAll` says */
+  /** @throws TimeoutError without an answer in time, or what `rejectAll` says */
   add(request: RewindRequest): Promise<Rewound> {
     return new Promise((resolve, reject) => {
       const pending = { request, resolve, reject, cancel: () => undefined }
@@ -68,7 +67,9 @@ export class PendingRewinds {
 
   #arm(pending: Pending): void {
     const { epoch } = pending.request
-    const late = new ServerFaultError(this.#peerId, `did not answer a rewind within ${REWIND_TIMEOUT_MS} ms`)
+    const late = new TimeoutError(`a rewind on peer ${this.#peerId}`, REWIND_TIMEOUT_MS, {
+      details: { peer: this.#peerId }
+    })
     pending.cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => this.#take(epoch)?.reject(late))
   }
 

@@ -1,4 +1,4 @@
-import { type AndthenError, CancelledError, type Clock, type Logger } from '../../base/index.ts'
+import { type AndthenError, CancelledError, type Clock, type Logger, TimeoutError } from '../../base/index.ts'
 import type {
   Credit,
   Lengths,
@@ -135,7 +135,7 @@ export class SpanSession {
   /**
    * Begins a higher epoch.
    *
-   * @throws ServerFaultError without an answer in time; else what ended the session, if it did
+   * @throws TimeoutError without an answer in time; else what ended the session, if it did
    */
   async rewind(rewind: RewindRequest): Promise<Rewound> {
     const gone = (): AndthenError => this.#endedBy ?? new ServerFaultError(this.peerId, 'has no session any more')
@@ -152,10 +152,11 @@ export class SpanSession {
   /**
    * Resolves when all that was sent is with the stream, or what may be lost of it with the one after; or the session is over.
    *
-   * @throws ServerFaultError when the server takes it no faster than it may answer a rewind
+   * @throws TimeoutError when the server takes it no faster than it may answer a rewind
    */
   flushed(): Promise<void> {
-    const late = new ServerFaultError(this.peerId, `took not all that it was sent within ${REWIND_TIMEOUT_MS} ms`)
+    const { peerId: peer } = this
+    const late = new TimeoutError(`what was sent to peer ${peer}`, REWIND_TIMEOUT_MS, { details: { peer } })
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(REWIND_TIMEOUT_MS, () => reject(late))
       void this.#flushed().then(() => {
