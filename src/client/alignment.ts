@@ -1,5 +1,5 @@
 import { toAndthenError } from '../base/index.ts'
-import { ServerFaultError } from '../inference/index.ts'
+import { ServerFaultError, type SpanSession } from '../inference/index.ts'
 import type { Rewound, VerifyPolicyName } from '../wire/index.ts'
 import { type CatchUpComponents, catchUp } from './catch-up.ts'
 import { HopError } from './errors.ts'
@@ -19,6 +19,8 @@ export class Alignment {
   replays = 0
   readonly #components: CatchUpComponents
   readonly #init: AlignmentInit
+  /** Those that were replayed to since all were at one length: a replay that was interrupted may have done all the same. */
+  readonly #replayed = new Set<SpanSession>()
   #epoch = 0
 
   constructor(components: CatchUpComponents, init: AlignmentInit) {
@@ -39,7 +41,10 @@ export class Alignment {
     const cutTo = rewindLengths(spans, position, block => boundaries.at(block).length)
     const rewound = await Promise.all(hops.map((_, i) => rewind(hops, i, cutTo[i] ?? 0, epoch)))
     const lengths = rewound.map(({ lengths: { length } }) => length)
-    this.replays += await replay(this.#components, hops, { ...this.#init, epoch, position, lengths }, signal)
+    for (const [i, { session }] of hops.entries()) if ((lengths[i] ?? 0) < position) this.#replayed.add(session)
+    await replay(this.#components, hops, { ...this.#init, epoch, position, lengths }, signal)
+    this.replays += hops.filter(({ session }) => this.#replayed.has(session)).length
+    this.#replayed.clear()
   }
 
   /**

@@ -8,7 +8,7 @@ import { busyFor } from './busy.ts'
 import { ChainSessions } from './chain-sessions.ts'
 import { BUSY_PATIENCE_MS, PREFILL_TOKENS, ROUTE_QUOTA_FACTOR } from './constants.ts'
 import type { Candidate } from './directory.ts'
-import { BlocksNotCoveredError, HopError } from './errors.ts'
+import { BlocksNotCoveredError, HopError, ReplayInterruptedError } from './errors.ts'
 import type { Hop } from './hop.ts'
 import type { Judge } from './judge.ts'
 import { type RouteName, ServerChoice } from './server-choice.ts'
@@ -114,7 +114,9 @@ export class ChainBuilder {
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
-        this.failed(error.peerId, error.cause, servers)
+        // Its session is there; what is lacking is seen when all begin another epoch.
+        if (error.cause instanceof ReplayInterruptedError) this.#trouble.failed(error.cause)
+        else this.failed(error.peerId, error.cause, servers)
       }
     }
   }

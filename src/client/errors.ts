@@ -79,3 +79,21 @@ export class HopError extends AndthenError {
     this.cause = cause
   }
 }
+
+/**
+ * The connection to a server was lost while it was replayed to, and is back. Its session is as it was; which of the steps that
+ * were under way it has computed is seen when it is rewound.
+ */
+export class ReplayInterruptedError extends AndthenError {
+  override readonly name = 'ReplayInterruptedError'
+  constructor(peer: string) {
+    super(
+      'INTERRUPTED',
+      `the connection to peer ${peer} was lost again and again while it was replayed to: is the link good?`,
+      {
+        retryable: true,
+        details: { peer }
+      }
+    )
+  }
+}

@@ -2,7 +2,7 @@ import { type AndthenError, type Clock, TimeoutError } from '../base/index.ts'
 import { type Boundaries, type KeptRun, ServerFaultError } from '../inference/index.ts'
 import { type Digester, equalBytes, type Output, Want } from '../wire/index.ts'
 import { PREFILL_TOKENS } from './constants.ts'
-import { HopError } from './errors.ts'
+import { HopError, ReplayInterruptedError } from './errors.ts'
 import type { Hop } from './hop.ts'
 
 export interface ReplayComponents {
@@ -69,6 +69,8 @@ export class HopReplay {
       onTensor: (output, tensor) => this.#onTensor(output, tensor),
       onNeedCopy: () => undefined,
       onMismatch: () => undefined,
+      // Answers may be lost that cannot be asked for again.
+      onResumed: () => this.#fail(new ReplayInterruptedError(server.peerId)),
       onEnd: error => this.#fail(error)
     })
     const { steps, bytes } = session.credit

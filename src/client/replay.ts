@@ -25,7 +25,6 @@ export function rewindLengths(spans: readonly Span[], position: number, keptAt: 
  * inputs were not, they come from the server before it, which replays first. When one server fails, the others are
  * stopped, and none replays any more by the time this rejects.
  *
- * @returns how many servers were replayed to
  * @throws HopError of the server that failed first; what the signal was aborted with
  */
 export async function replay(
@@ -33,7 +32,7 @@ export async function replay(
   hops: readonly Hop[],
   plan: ReplayPlan,
   signal: AbortSignal
-): Promise<number> {
+): Promise<void> {
   const { boundaries } = components
   const { position } = plan
   const stop = new AbortController()
@@ -56,5 +55,4 @@ export async function replay(
   }
   await Promise.allSettled(jobs)
   stopped.throwIfAborted()
-  return jobs.length
 }

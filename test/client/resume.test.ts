@@ -172,6 +172,93 @@ describe('connections that are lost while servers fail', () => {
   })
 })
 
+describe('a connection that is lost during a fail-over', () => {
+  const long = Array.from({ length: 600 }, (_, i) => (i * 7) % 100)
+  const longTruth = expectedOf([...long, ...rest], BLOCKS)
+  /** Sessions that a server ever had. */
+  const openedAt = (world: World, node: number): number => {
+    const { ended, sessions } = world.servers[node]!.table.statistics()
+    return sessions.active + Object.values(ended).reduce((sum, count) => sum + count)
+  }
+
+  /** A server is killed behind a long prompt, and what `happens` is told when its spare has got a part of the replay. */
+  async function replaying(route: 'relay' | 'push', happens: (world: World) => void): Promise<World> {
+    const world = await World.of(...thirds, [4, 8])
+    const chain = await world.drive(world.open({ route }))
+    for (let at = 0; at < long.length; at += 100)
+      expect(await world.drive(pass(chain, long.slice(at, at + 100)))).toBe(longTruth[at + 99])
+    for (const [i, token] of rest.entries()) {
+      const running = pass(chain, [token])
+      if (i === 3) {
+        world.kill(1)
+        for (let turn = 0; (world.servers[3]!.sessions()[0]?.length ?? 0) === 0; turn++) {
+          if (turn > 1000) throw new Error('nothing is replayed')
+          await world.turns(1)
+        }
+        happens(world)
+      }
+      expect(await world.drive(running)).toBe(longTruth[long.length + i])
+    }
+    const report = await world.drive(chain.close())
+    expect(report).toMatchObject({ committed: long.length + rest.length, replays: 1 })
+    return world
+  }
+
+  test.each(['relay', 'push'] as const)(
+    'to the server that is replayed to, by %s: its session goes on, and nothing is replayed twice',
+    async route => {
+      const world = await replaying(route, world => world.cut(3))
+      expect([openedAt(world, 3), resumedAt(world)[3]]).toEqual([1, 1])
+      const step = 128
+      expect(world.ledgers[3]!.tokens).toBeLessThanOrEqual(long.length + rest.length + step)
+    }
+  )
+
+  test.each(['relay', 'push'] as const)(
+    'again and again, by %s: each time a part of the replay is there',
+    async route => {
+      let cuts = 0
+      const world = await replaying(route, world => {
+        const again = (): void => {
+          world.cut(3)
+          if (++cuts < 5) world.clock.after(50, again)
+        }
+        again()
+      })
+      expect(openedAt(world, 3)).toBe(1)
+    }
+  )
+
+  test('to servers that live on, at any time: the one that takes the place of the dead one is replayed to, and no other', async () => {
+    const plan = fc.record({
+      route: fc.constantFrom('relay', 'push'),
+      verify: fc.constantFrom(...policies),
+      victim: fc.nat(2),
+      token: fc.nat(rest.length - 1),
+      killedAfter: fc.nat(20),
+      cuts: fc.array(fc.record({ other: fc.nat(1), turns: fc.nat(20) }), { minLength: 1, maxLength: 3 })
+    })
+    await fc.assert(
+      fc.asyncProperty(plan, async ({ route, verify, victim, token, killedAfter, cuts }) => {
+        const world = await World.of(...thirds, thirds[victim]!)
+        const chain = await world.drive(world.open({ route: route as 'relay' | 'push', verify }))
+        const { results, report } = await generate(world, chain, async at => {
+          if (at !== token) return
+          void world.turns(killedAfter).then(() => world.kill(victim))
+          for (const { other, turns } of cuts) {
+            await world.turns(turns)
+            world.cut([0, 1, 2].filter(node => node !== victim)[other]!)
+          }
+        })
+        expect(results).toEqual(truth.slice(prompt.length - 1))
+        expect(report.replays, 'none where the text ended first').toBeLessThanOrEqual(1)
+        for (const node of [0, 1, 2]) expect(openedAt(world, node)).toBe(1)
+      }),
+      { numRuns: 150 }
+    )
+  })
+})
+
 describe('a connection that does not come back at once', () => {
   /** The route to server 1 is cut, and nobody gets there until the clock says so. */
   async function away(spares: readonly Span[], backAfterMs: number): Promise<ChainReport & { servers: string[] }> {

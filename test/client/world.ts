@@ -3,7 +3,13 @@ import { Chain } from '../../src/client/chain.ts'
 import type { RouteName } from '../../src/client/server-choice.ts'
 import type { Candidate } from '../../src/client/directory.ts'
 import { Standing } from '../../src/client/standing.ts'
-import { createLedger, createSpanLane, InferenceServer, type InferenceServerInit } from '../../src/inference/index.ts'
+import {
+  createLedger,
+  createSpanLane,
+  InferenceServer,
+  type InferenceServerInit,
+  type Ledger
+} from '../../src/inference/index.ts'
 import { createIdentity, type Network, PeerUnreachableError, verifySignature } from '../../src/network/index.ts'
 import { oldest } from '../../src/session/index.ts'
 import { createDigester, type VerifyPolicyName } from '../../src/wire/index.ts'
@@ -31,6 +37,8 @@ const peerOf = (target: string | readonly string[]): string => [target].flat()[0
 export class World {
   readonly clock = new ManualClock(1000)
   readonly servers: InferenceServer[] = []
+  /** What each server has done. */
+  readonly ledgers: Ledger[] = []
   readonly #networks = new MemoryNetworks()
   readonly #candidates: Candidate[] = []
   readonly #streams = new Map<string, { from: string; stream: MemoryStream }[]>()
@@ -62,6 +70,7 @@ export class World {
     const { peerId } = identity
     const { clock } = this
     const runner = new BlockRunner(to - from)
+    const ledger = createLedger()
     const server = new InferenceServer(
       {
         facts: { peerId, modelDigest, from, to, hiddenSize: HIDDEN, maxLength: MAX_LENGTH },
@@ -73,13 +82,14 @@ export class World {
         verify: verifySignature,
         clock,
         logger: silentLogger,
-        ledger: createLedger(),
+        ledger,
         network: this.#network(peerId)
       },
       { kvBytesPerToken: 1, ...this.#init }
     )
     await server.start()
     this.servers.push(server)
+    this.ledgers.push(ledger)
     const addresses = [`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`]
     const pingMs = this.servers.length
     this.#candidates.push({

@@ -37,23 +37,21 @@ const MOST = 64
 
 /**
  * What was said of the steps of this epoch and may be lost with the stream: each step until its answer is whole and it is
- * committed. All of it may be said twice: a server that has it already changes nothing for it.
+ * committed. All of it may be said twice: a server that has it already changes nothing for it. Of the epoch before, the
+ * proofs of what was answered, until the server has heard that it is over: what they commit is kept beyond it. Replayed
+ * steps have no numbers that answers could be asked for by: of those nothing is kept.
  *
  *     sent ──header──▶ told ──tensor──▶ whole ──committed──▶ forgotten
  */
 export class SentLog {
-  readonly #steps: Sent[] = []
+  #steps: Sent[] = []
   #epoch = 0
   #nextStep = 0
-  #replays = 0
+  /** The last epoch before this one in which steps were sent; null: the server has heard that it is over. */
+  #before: { readonly epoch: number; readonly steps: readonly Sent[] } | null = null
 
   get epoch(): number {
     return this.#epoch
-  }
-
-  /** Replayed steps have no numbers that an answer could be asked for by: while some are unanswered nothing is resumed. */
-  get replaying(): boolean {
-    return this.#replays > 0
   }
 
   /** The first step whose answer is not whole here: answers are wanted from it on. */
@@ -61,21 +59,22 @@ export class SentLog {
     return this.#steps.find(({ whole }) => !whole)?.step ?? this.#nextStep
   }
 
-  /** A higher epoch begins: nothing of the one before matters any more. */
+  /** A higher epoch begins. */
   begin(epoch: number): void {
+    if (this.#steps.length > 0) this.#before = { epoch: this.#epoch, steps: this.#steps }
     this.#epoch = epoch
-    this.#steps.length = 0
+    this.#steps = []
     this.#nextStep = 0
-    this.#replays = 0
+  }
+
+  /** The server has heard of this epoch. */
+  begun(): void {
+    this.#before = null
   }
 
   sent(value: OwnerValue<'step'>, bytes: Uint8Array | null): void {
     const { epoch = 0, step = 0, position = 0, n = 0, replay = false } = value
-    if (epoch !== this.#epoch) return
-    if (replay) {
-      this.#replays++
-      return
-    }
+    if (epoch !== this.#epoch || replay) return
     const known = this.#find(step)
     if (known !== undefined) {
       known.bytes ??= bytes
@@ -96,10 +95,7 @@ export class SentLog {
   /** An output's header came, with `bytes` of tensor to follow. */
   arrived(output: Output, bytes: number): Arrival {
     const sent = this.#sentFor(output)
-    if (sent === undefined) {
-      if (output.replay && bytes === 0) this.#replayed(output)
-      return { kind: 'first' }
-    }
+    if (sent === undefined) return { kind: 'first' }
     if (sent.header === null) {
       sent.header = output
       sent.whole = bytes === 0
@@ -120,10 +116,7 @@ export class SentLog {
   /** The tensor of an output is whole. Returns the header that was told for it: another object, where it came twice. */
   whole(output: Output): Output {
     const sent = this.#sentFor(output)
-    if (sent === undefined) {
-      this.#replayed(output)
-      return output
-    }
+    if (sent === undefined) return output
     sent.whole = true
     this.#forget(output.lengths.committed)
     return sent.header ?? output
@@ -131,13 +124,16 @@ export class SentLog {
 
   /** What the server may not have heard, in the order in which it is said. */
   *again({ epoch, nextStep, lengths }: Pick<Resumed, 'epoch' | 'nextStep' | 'lengths'>): Generator<SentAgain> {
+    if (epoch === this.#before?.epoch) {
+      for (const sent of this.#before.steps)
+        if (sent.header !== null && sent.end > lengths.committed) yield* proofsOf(sent)
+    } else this.begun()
     if (epoch !== this.#epoch) return
     this.#forget(lengths.committed)
-    for (const { step, end, value, bytes, digest } of this.#steps) {
-      const heard = step < nextStep
-      if (heard && end <= lengths.committed) continue
-      if (!heard || bytes !== null) yield { kind: 'step', value, bytes }
-      if (digest !== null) yield { kind: 'verify', value: { epoch: this.#epoch, step, digest } }
+    for (const sent of this.#steps) {
+      if (sent.step < nextStep && sent.end <= lengths.committed) continue
+      if (sent.step >= nextStep && sent.bytes === null) yield { kind: 'step', value: sent.value, bytes: null }
+      yield* proofsOf(sent)
     }
   }
 
@@ -149,12 +145,14 @@ export class SentLog {
     return replay || epoch !== this.#epoch ? undefined : this.#find(step)
   }
 
-  #replayed({ epoch, replay }: Output): void {
-    if (replay && epoch === this.#epoch) this.#replays = Math.max(0, this.#replays - 1)
-  }
-
   #forget(committed: number): void {
     for (let [first] = this.#steps; first?.whole === true && first.end <= committed; [first] = this.#steps)
       this.#steps.shift()
   }
+}
+
+/** The step's bytes, where they were sent, and the digest of them, where that was. */
+function* proofsOf({ value, step, bytes, digest }: Sent): Generator<SentAgain> {
+  if (bytes !== null) yield { kind: 'step', value, bytes }
+  if (digest !== null) yield { kind: 'verify', value: { epoch: value.epoch ?? 0, step, digest } }
 }

@@ -200,13 +200,11 @@ export class SpanSession {
     } while (stream !== this.#stream)
   }
 
+  /** What waits to be sent is of no use any more once another epoch begins. */
   #sendStep(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
-    if (bytes === null) {
-      this.#stream.send({ kind: 'step', value: step })
-      return
-    }
-    const { epoch = 0 } = step
-    this.#stream.sendTensor({ kind: 'step', value: step }, bytes, { stale: () => epoch < this.#log.epoch })
+    const { epoch } = this.#log
+    if (bytes === null) this.#stream.send({ kind: 'step', value: step })
+    else this.#stream.sendTensor({ kind: 'step', value: step }, bytes, { stale: () => epoch < this.#log.epoch })
   }
 
   #hear(stream: OwnerStream): void {
@@ -222,7 +220,7 @@ export class SpanSession {
 
   /** The session is over with what took the connection, where there is no way back. */
   async #comeBack(lost: AndthenError): Promise<void> {
-    if (this.#state !== 'open' || this.#log.replaying) {
+    if (this.#state !== 'open') {
       this.#end(lost)
       return
     }
@@ -246,10 +244,11 @@ export class SpanSession {
     this.#logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
     // The log has them, too.
     this.#proofs.length = 0
-    for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
     for (const message of this.#log.again(resumed))
       if (message.kind === 'step') this.#sendStep(message.value, message.bytes)
       else stream.send(message)
+    // What proves the epoch before goes ahead of the rewind that ends it.
+    for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
     this.#listener.onResumed?.()
   }
 
@@ -276,6 +275,7 @@ export class SpanSession {
       case 'output':
         return this.#onOutput(message.value, bytes)
       case 'rewound':
+        this.#log.begun()
         this.#lengths = message.value.lengths
         this.#rewinds.answered(message.value)
         return null

@@ -304,6 +304,22 @@ describe('an open session', () => {
       expect(heard).toEqual(['end CONNECTION_LOST'])
     })
 
+    test('says what proves the epoch before, and then that it is over', async () => {
+      const { session, first, second } = await lost()
+      session.step({ step: 0, n: 1 }, null)
+      first.say({ kind: 'output', value: { ...parts, step: 0, n: 1 } })
+      await turns()
+      session.verify({ step: 0, digest: new Uint8Array(32) })
+      const rewound = session.rewind({ epoch: 1, length: 1 })
+      first.stream.abort(new Error('reset'))
+      await turns()
+      second.say({ kind: 'resumed', value: { ...opened, epoch: 0, nextStep: 1 } })
+      await turns()
+      expect(second.kinds()).toEqual(['resume', 'verify', 'rewind'])
+      second.say({ kind: 'rewound', value: { epoch: 1, lengths: { length: 1, committed: 1 } } })
+      expect(await rewound).toMatchObject({ lengths: { committed: 1 } })
+    })
+
     test('is flushed when what is said again is with the next stream', async () => {
       const { session, first, second } = await lost()
       void session.rewind({ epoch: 1 })

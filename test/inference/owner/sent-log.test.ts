@@ -50,13 +50,40 @@ describe('what is said again', () => {
     ])
   })
 
-  test('nothing of an epoch that the server is not in, or that is over', () => {
+  test('nothing of an epoch that the server is not in, or that it has heard is over', () => {
     const log = logOf(2)
+    log.arrived(output(0, 0), 0)
     expect(again(log, 0, 0, 0)).toEqual([])
     log.begin(2)
+    log.begun()
+    expect(again(log, 2, 0, 1)).toEqual([])
     expect(again(log, 0, 0, 2)).toEqual([])
     log.sent({ epoch: 1, step: 2, position: 2, n: 1 }, bytes(2))
     expect(again(log, 0, 0, 2)).toEqual([])
+  })
+
+  test('of an epoch that is over, where the server has not heard so, what proves the steps that it answered', () => {
+    const log = logOf(4, true)
+    for (const step of [0, 1, 2]) log.arrived(output(step, 1), 0)
+    for (const step of [1, 3]) log.proven({ epoch: 1, step, digest: digest(step) })
+    log.sent({ epoch: 1, step: 2, position: 2, n: 1 }, bytes(2))
+    log.begin(2)
+    log.begin(3)
+    expect(again(log, 4, 1, 1), 'the first is committed, the last not answered').toEqual([
+      'verify 1',
+      'step 2 with bytes'
+    ])
+    log.sent({ epoch: 3, step: 0, position: 2, n: 1 }, bytes(0))
+    expect(again(log, 0, 2, 3), 'now it has heard').toEqual(['step 0 with bytes'])
+    expect(again(log, 4, 1, 1)).toEqual([])
+  })
+
+  test('nothing of replayed steps', () => {
+    const log = new SentLog()
+    log.begin(1)
+    log.sent({ epoch: 1, position: 0, n: 1, replay: true }, bytes(0))
+    expect(log.arrived(output(0, 1, { replay: true }), 8)).toEqual({ kind: 'first' })
+    expect([again(log, 0, 0), log.outputs]).toEqual([[], 0])
   })
 })
 
@@ -86,16 +113,5 @@ describe('answers', () => {
     const log = logOf(1)
     log.arrived(output(0, 0), 8)
     expect(log.arrived(output(0, 0, { outputDigest: digest(9) }), 8)).toEqual({ kind: 'other' })
-  })
-
-  test('to replayed steps are waited for: until all are there nothing is resumed', () => {
-    const log = new SentLog()
-    log.begin(1)
-    log.sent({ epoch: 1, position: 0, n: 1, replay: true }, bytes(0))
-    log.sent({ epoch: 1, position: 1, n: 1, replay: true }, bytes(1))
-    expect(log.replaying).toBe(true)
-    log.arrived(output(0, 1, { replay: true }), 0)
-    log.whole(output(0, 2, { replay: true, position: 1 }))
-    expect(log.replaying).toBe(false)
   })
 })
