@@ -3,7 +3,7 @@ import { list, texts, toggle, value } from './flags.ts'
 import { parseModel } from './model-folder.ts'
 import { parseMultiaddr } from './multiaddr.ts'
 import { proofFlags } from './proof-files.ts'
-import { parseCount, parseNumber, parseTimeout } from './quantities.ts'
+import { parseCount, parseDuration, parseNumber, parseTimeout } from './quantities.ts'
 import { swarmFlags } from './swarm-flags.ts'
 
 const parsePriority = parseNumber(

@@ -42,6 +42,8 @@ export interface GenerationResult extends LatencyFigures {
   readonly replays: number
   /** Times that a lost connection was made anew and its session went on as it was: nothing was replayed for it. */
   readonly resumes: number
+  /** Servers that were not used, not even as spares: their sessions hold fewer tokens than prompt and continuation may have. */
+  readonly leftOut: readonly { readonly peerId: string; readonly maxLength: number }[]
   /** That servers lied, each for anyone to check. */
   readonly proofs: readonly PortableProof[]
 }

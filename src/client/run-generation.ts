@@ -79,7 +79,7 @@ export async function runGeneration(
   const sampler = createSampler(options)
   const promptIds = await promptIdsOf(model, options)
   const tokenizer = await model.tokenizer()
-  const candidates = longEnough(parts, promptIds.length, maxNewTokens)
+  const { candidates, leftOut } = longEnough(parts, promptIds.length, maxNewTokens)
   const opening = clock.now()
   const chain = await Chain.open(
     parts,
@@ -127,6 +127,7 @@ export async function runGeneration(
     committed: report.committed,
     replays: report.replays,
     resumes: report.resumes,
+    leftOut,
     proofs: report.proofs.map(portableProof)
   }
 }
@@ -136,12 +137,18 @@ function pushedSteps({ pushed, delegated = false }: PassTrace): number {
   return pushed.filter((is, i) => is && !(delegated && i === 1)).length
 }
 
-/** The servers whose sessions can hold prompt and continuation. */
-function longEnough({ candidates, model }: GenerationParts, promptTokens: number, newTokens: number): Candidate[] {
+/** The servers whose sessions can hold prompt and continuation, and those that cannot. */
+function longEnough({ candidates, model, logger }: GenerationParts, promptTokens: number, newTokens: number) {
   const { blocks } = model.spec
+  const tokens = promptTokens + newTokens
   const free = (servers: readonly Candidate[]) => servers.map(server => ({ ...server, cost: [-server.maxLength] }))
-  const fitting = candidates.filter(({ maxLength }) => maxLength >= promptTokens + newTokens)
-  if (chooseTiling(free(fitting), blocks).missing.length === 0) return fitting
-  const { chosen } = chooseTiling(free(candidates), blocks)
-  throw new PromptTooLongError(promptTokens, newTokens, Math.min(...chosen.map(({ maxLength }) => maxLength)))
+  const fitting = candidates.filter(({ maxLength }) => maxLength >= tokens)
+  if (chooseTiling(free(fitting), blocks).missing.length > 0) {
+    const { chosen } = chooseTiling(free(candidates), blocks)
+    throw new PromptTooLongError(promptTokens, newTokens, Math.min(...chosen.map(({ maxLength }) => maxLength)))
+  }
+  const short = candidates.filter(({ maxLength }) => maxLength < tokens)
+  const leftOut = short.map(({ peerId, maxLength }) => ({ peerId, maxLength }))
+  if (leftOut.length > 0) logger.warn({ tokens, leftOut }, 'servers are left out whose sessions are too short for this')
+  return { candidates: fitting, leftOut }
 }

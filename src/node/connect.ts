@@ -60,7 +60,7 @@ export interface Connection {
   /** What each route would take, as the servers' pings tell; sends nothing. */
   predict(): RoutePrediction[]
   generate(options: GenerateOptions): Generation
-  /** Cancels what runs and gives back every resource. */
+  /** Cancels what runs and gives back every resource. What is generated afterwards fails with NETWORK_CLOSED. */
   close(): Promise<void>
 }
 

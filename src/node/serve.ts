@@ -58,6 +58,9 @@ export async function serve(options: ServeOptions, onPlan?: (plan: ServePlan) =>
   const place = await spanPlace(model, options)
   const plan = planFor(model, options, place)
   onPlan?.(plan)
+  const { maxLength } = plan
+  if (options.maxLength !== undefined && options.maxLength > maxLength)
+    logger.warn({ asked: options.maxLength, maxLength }, 'longer sessions were asked for than the model is made for')
   demandFit(plan)
   await checkParking(options, plan)
   await checkNetwork(options)

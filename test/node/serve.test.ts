@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Logger } from '../../src/base/index.ts'
 import {
   connect,
   type HookedSession,
@@ -54,6 +55,49 @@ async function swarmKey(): Promise<string> {
   await writeFile(file, `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}\n`)
   return file
 }
+
+/** Writes down warnings. */
+function warningTo(told: string[]): Logger {
+  const quiet = (): void => undefined
+  const warn = (context: object, message: string): void => void told.push(`${JSON.stringify(context)} ${message}`)
+  const logger: Logger = { trace: quiet, debug: quiet, info: quiet, warn, error: warn, child: () => logger }
+  return logger
+}
+
+describe('what a library user is told', () => {
+  it('a generation on a connection that is closed fails at once, and says why', async () => {
+    const connection = await connected(await serving())
+    await connection.close()
+    await expect(connection.generate({ prompt: ROMEO, maxNewTokens: 8 }).result).rejects.toMatchObject({
+      code: 'NETWORK_CLOSED'
+    })
+  })
+
+  it('sessions that are longer than the model is made for are cut, with a warning', async () => {
+    const told: string[] = []
+    const logger = warningTo(told)
+    const { info } = await serving({ maxLength: 100_000, logger })
+    expect(info.maxLength).toBe(512)
+    expect(told.join()).toMatch(/100000.*512/)
+    told.length = 0
+    await serving({ maxLength: 512, logger })
+    expect(told).toEqual([])
+  })
+
+  it('servers whose sessions are too short for a generation are left out, with a warning', async () => {
+    const [long, short] = [await serving({ maxLength: 64 }), await serving({ maxLength: 16 })]
+    const told: string[] = []
+    const logger = warningTo(told)
+    const peers = [...short.info.addresses, ...long.info.addresses]
+    const connection = await connected(long, { peers, logger })
+    const { leftOut } = await connection.generate({ prompt: ROMEO, maxNewTokens: 20 }).result
+    expect(leftOut).toEqual([{ peerId: short.info.peerId, maxLength: 16 }])
+    expect(told.join()).toMatch(short.info.peerId)
+    told.length = 0
+    const all = await connection.generate({ prompt: ROMEO, maxNewTokens: 4 }).result
+    expect([all.leftOut, told]).toEqual([[], []])
+  })
+})
 
 describe('what makes no sense is told before anything is loaded', () => {
   it.each<[string, Partial<ServeOptions>, string, RegExp]>([
