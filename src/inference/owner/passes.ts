@@ -1,27 +1,10 @@
 import type { AndthenError } from '../../base/index.ts'
-import { type Digester, equalBytes, type Mismatch, type Output, type WantName } from '../../wire/index.ts'
+import { type Digester, equalBytes, type Mismatch, type Output } from '../../wire/index.ts'
 import { AUTO_COPY_BYTES } from './constants.ts'
 import { EdgeTrust } from './edge-trust.ts'
 import { ServerFaultError } from './errors.ts'
-import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, StepRequest, WaitingFor } from './pass-types.ts'
-
-/** One pass at one server. */
-interface Stop {
-  requested: boolean
-  header: Output | null
-  tensor: Uint8Array | null
-  /** How the server's input was proven. */
-  proof: 'none' | 'digest' | 'bytes'
-  /** The server has no input and asked for the client's. */
-  needsCopy: boolean
-}
-
-interface Pass extends PassInput {
-  readonly step: number
-  readonly inputDigest: Uint8Array
-  readonly stops: Stop[]
-  emitted: boolean
-}
+import { Pass, type Stop } from './pass.ts'
+import type { ChainServer, Fault, PassEffect, PassesInit, PassInput, WaitingFor } from './pass-types.ts'
 
 /**
  * The passes of one epoch through a chain of servers: what to ask of whom, what to prove to whom, what counts. Several
@@ -63,7 +46,7 @@ export class Passes {
     if (pass === undefined) return null
     const { stops } = pass
     const withoutHeader = stops.findIndex(stop => stop.header === null)
-    const incomplete = stops.findIndex((stop, i) => stop.tensor === null && this.#want(pass, i) !== 'none')
+    const incomplete = stops.findIndex((_, server) => pass.lacks(server))
     return {
       step: pass.step,
       server: Math.max(0, withoutHeader === -1 ? incomplete : withoutHeader),
@@ -75,20 +58,17 @@ export class Passes {
   start(input: PassInput): PassEffect[] {
     if (this.#over) return []
     const inputDigest = this.#digest({ boundary: this.#server(0).from, ...input }, input.input)
-    const stops = this.#init.servers.map(
-      (): Stop => ({ requested: false, header: null, tensor: null, proof: 'none', needsCopy: false })
-    )
-    const pass: Pass = { ...input, step: this.#nextStep++, inputDigest, stops, emitted: false }
+    const pass = new Pass(input, { step: this.#nextStep++, inputDigest, servers: this.#init.servers.length })
     this.#passes.push(pass)
     const effects: PassEffect[] = []
-    for (const [server, stop] of stops.entries()) {
+    for (const [server, stop] of pass.stops.entries()) {
       if (server > 0 && !this.#server(server).pushed) continue
       if (server === 0) stop.proof = 'bytes'
       stop.requested = true
       effects.push({
         kind: 'step',
         server,
-        request: this.#request(pass, server),
+        request: pass.requestTo(server),
         bytes: server === 0 ? pass.input : null
       })
     }
@@ -106,7 +86,7 @@ export class Passes {
         server,
         `answered step ${pass.step} for ${output.n} tokens at ${output.position}, not ${pass.n} at ${pass.position}`
       )
-    const expected = this.#tokensOut(pass, server).n * this.#init.rowBytes
+    const expected = pass.tokensOut(server).n * this.#init.rowBytes
     if (bytes !== expected)
       return this.#blame(server, `answered step ${pass.step} with ${bytes} bytes, not ${expected}`)
     stop.header = output
@@ -121,7 +101,7 @@ export class Passes {
     const stop = pass?.stops[server]
     if (this.#over || pass === undefined || stop?.header !== output) return []
     const { to } = this.#server(server)
-    const digest = this.#digest({ boundary: to, ...this.#tokensOut(pass, server) }, tensor)
+    const digest = this.#digest({ boundary: to, ...pass.tokensOut(server) }, tensor)
     if (!equalBytes(digest, output.outputDigest))
       return this.#blame(server, `sent other hidden states than the digest of step ${output.step} says`)
     stop.tensor = tensor
@@ -173,7 +153,7 @@ export class Passes {
     const how = this.#proofFor(server, stop, header, tensor)
     if (how === 'bytes' && tensor !== null) {
       stop.requested = true
-      effects.push({ kind: 'step', server, request: this.#request(pass, server), bytes: tensor })
+      effects.push({ kind: 'step', server, request: pass.requestTo(server), bytes: tensor })
       stop.proof = 'bytes'
     } else if (how === 'digest' && stop.proof === 'none') {
       effects.push({ kind: 'verify', server, step: pass.step, digest: header.outputDigest })
@@ -222,31 +202,21 @@ export class Passes {
   /** Emits and retires passes, in order. */
   #settle(effects: PassEffect[]): void {
     for (const pass of this.#passes) {
-      if (!pass.emitted && !this.#isResultThere(pass)) break
+      if (!pass.emitted && !this.#counts(pass)) break
       if (pass.emitted) continue
       pass.emitted = true
       effects.push({ kind: 'emit', step: pass.step, tensor: pass.stops.at(-1)?.tensor ?? null })
     }
-    for (let pass = this.#passes[0]; pass !== undefined && this.#isDone(pass); pass = this.#passes[0]) {
+    for (let pass = this.#passes[0]; pass !== undefined && pass.isDone; pass = this.#passes[0]) {
       this.#passes.shift()
       effects.push({ kind: 'retire', step: pass.step })
     }
   }
 
-  #isResultThere(pass: Pass): boolean {
-    const last = pass.stops.at(-1)
-    if (last?.header == null || (pass.want === 'last' && last.tensor === null)) return false
-    return (this.#init.verify === 'none' && this.#init.withReceipts !== true) || this.#isChained(pass)
-  }
-
-  #isDone(pass: Pass): boolean {
-    const tensorsThere = pass.stops.every((stop, i) => stop.tensor !== null || this.#want(pass, i) === 'none')
-    return pass.emitted && tensorsThere && this.#isChained(pass)
-  }
-
-  /** Every header is there; that they chain was seen when each came. */
-  #isChained(pass: Pass): boolean {
-    return pass.stops.every(stop => stop.header !== null)
+  /** Its result is there, and counts. */
+  #counts(pass: Pass): boolean {
+    const { verify, withReceipts } = this.#init
+    return pass.hasResult && (pass.isChained || (verify === 'none' && withReceipts !== true))
   }
 
   #blame(server: number, what: string): PassEffect[] {
@@ -266,25 +236,5 @@ export class Passes {
     const found = this.#init.servers[server]
     if (found === undefined) throw new RangeError(`server ${server} of ${this.#init.servers.length}`)
     return found
-  }
-
-  #want(pass: Pass, server: number): WantName {
-    return server < this.#init.servers.length - 1 ? 'tensor' : pass.want
-  }
-
-  #request(pass: Pass, server: number): StepRequest {
-    return { step: pass.step, position: pass.position, n: pass.n, want: this.#want(pass, server) }
-  }
-
-  /** Which tokens a server's output holds. */
-  #tokensOut(pass: Pass, server: number): { position: number; n: number } {
-    switch (this.#want(pass, server)) {
-      case 'tensor':
-        return { position: pass.position, n: pass.n }
-      case 'last':
-        return { position: pass.position + pass.n - 1, n: 1 }
-      case 'none':
-        return { position: pass.position, n: 0 }
-    }
   }
 }

@@ -1,6 +1,7 @@
 import { equalBytes, type Outgoing, type Output, type OwnerMessage, type Resumed } from '../../wire/index.ts'
 
-type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
+/** What a message of this kind holds, as its owner writes it. */
+export type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
 
 /** A message to be sent again, with its tensor. */
 export type SentAgain =

@@ -1,26 +1,15 @@
 import { type AndthenError, CancelledError, type Clock, type Logger, TimeoutError } from '../../base/index.ts'
-import type {
-  Credit,
-  Lengths,
-  Opened,
-  Outgoing,
-  Output,
-  OwnerMessage,
-  Pushes,
-  Resumed,
-  Rewound,
-  ServerMessage,
-  Terminated
-} from '../../wire/index.ts'
-import { CLOSE_TIMEOUT_MS, PROOF_WAIT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
-import { RemoteError, ServerFaultError, SessionTerminatedError } from './errors.ts'
+import type { Credit, Lengths, Opened, Pushes, Resumed, Rewound, Terminated } from '../../wire/index.ts'
+import { CLOSE_TIMEOUT_MS, REWIND_TIMEOUT_MS } from './constants.ts'
+import { ServerFaultError, SessionTerminatedError } from './errors.ts'
+import { LastWord } from './last-word.ts'
 import type { OwnerStream } from './owner-stream.ts'
 import { PendingRewinds, type RewindRequest } from './pending-rewinds.ts'
-import { SentLog } from './sent-log.ts'
-import { type SessionListener, unheard } from './session-listener.ts'
+import { type OwnerValue, SentLog } from './sent-log.ts'
+import { SessionInbox } from './session-inbox.ts'
+import type { SessionListener } from './session-listener.ts'
+import { WaitingProofs } from './waiting-proofs.ts'
 import { type Reconnect, WayBack } from './way-back.ts'
-
-type OwnerValue<K extends OwnerMessage['kind']> = Extract<Outgoing<OwnerMessage>, { kind: K }>['value']
 
 export interface SpanSessionComponents {
   readonly clock: Clock
@@ -55,17 +44,11 @@ export class SpanSession {
   readonly #wayBack: WayBack
   #stream: OwnerStream
   readonly #rewinds: PendingRewinds
-  #listener = unheard
+  readonly #inbox: SessionInbox
   #state: 'open' | 'away' | 'closing' | 'ended' = 'open'
   #endedBy: AndthenError | null = null
-  #onLastWord: (terminated: Terminated | null) => void = () => undefined
-  /** Proofs that wait for the next step. */
-  readonly #proofs: OwnerValue<'verify'>[] = []
-  #stopWaiting: (() => void) | null = null
-  #lengths: Lengths
-  #pushes: Pushes = { used: 0, late: 0, ignored: 0, mismatched: 0 }
-  /** The epoch that a mismatch has ended: a server that is come back to says so again. */
-  #mismatchedEpoch: number | null = null
+  readonly #lastWord: LastWord
+  readonly #proofs: WaitingProofs
 
   constructor(components: SpanSessionComponents, { opened, resumeMs }: SpanSessionInit) {
     const { peerId } = components.stream
@@ -74,8 +57,17 @@ export class SpanSession {
     this.#stream = components.stream
     this.#wayBack = new WayBack(components, { peerId, patienceMs: resumeMs })
     this.opened = opened
-    this.#lengths = opened.lengths
     this.#rewinds = new PendingRewinds(components.clock, peerId)
+    this.#inbox = new SessionInbox(
+      {
+        onTerminated: terminated => this.#onTerminated(terminated),
+        onRefused: error => this.#onRefused(error),
+        onFault: error => this.#stream.abort(error)
+      },
+      { peerId, log: this.#log, rewinds: this.#rewinds, lengths: opened.lengths }
+    )
+    this.#lastWord = new LastWord(components)
+    this.#proofs = new WaitingProofs(components, value => this.#stream.send({ kind: 'verify', value }))
     this.#hear(components.stream)
   }
 
@@ -89,12 +81,12 @@ export class SpanSession {
 
   /** As the server said last. */
   get lengths(): Lengths {
-    return this.#lengths
+    return this.#inbox.lengths
   }
 
   /** What became of the pushes into this session, as the server said last. */
   get pushes(): Pushes {
-    return this.#pushes
+    return this.#inbox.pushes
   }
 
   /** Nothing waits to be sent. */
@@ -114,22 +106,21 @@ export class SpanSession {
 
   /** Hears what comes from now on; at once, if the session is over already. */
   listen(listener: SessionListener): void {
-    this.#listener = listener
+    this.#inbox.listener = listener
     if (this.#endedBy !== null) listener.onEnd(this.#endedBy)
   }
 
   /** @param bytes float32 [n, hidden], unchanged from here on; null: a push brings the input */
   step(step: OwnerValue<'step'>, bytes: Uint8Array | null): void {
     this.#log.sent(step, bytes)
-    this.#sendProofs()
+    this.#proofs.send()
     this.#sendStep(step, bytes)
   }
 
   /** Proves an input: with the next thing that is sent, or a moment later. Nobody waits for it: a token counts without. */
   verify(verify: OwnerValue<'verify'>): void {
     this.#log.proven(verify)
-    this.#proofs.push(verify)
-    this.#stopWaiting ??= this.#clock.after(PROOF_WAIT_MS, () => this.#sendProofs())
+    this.#proofs.add(verify)
   }
 
   /**
@@ -142,7 +133,7 @@ export class SpanSession {
     if (!this.alive) throw gone()
     // Tensors of the epoch before are stale once this is sent.
     this.#log.begin(rewind.epoch)
-    this.#sendProofs()
+    this.#proofs.send()
     this.#stream.send({ kind: 'rewind', value: rewind })
     // Nothing that is thrown away in sending it is answered.
     if (!this.alive) throw gone()
@@ -173,7 +164,7 @@ export class SpanSession {
   /** Ends the session when what was sent is sent. Returns the server's last word, or null where it has none within a second. */
   async close(): Promise<Terminated | null> {
     if (!this.alive) return null
-    this.#sendProofs()
+    this.#proofs.send()
     const away = this.#state === 'away'
     this.#state = 'closing'
     this.#rewinds.rejectAll(new CancelledError('a rewind'))
@@ -209,10 +200,8 @@ export class SpanSession {
 
   #hear(stream: OwnerStream): void {
     stream.handler = {
-      onMessage: (message, bytes) => this.#onMessage(message, bytes),
-      onTensor: (message, tensor) => {
-        if (message.kind === 'output') this.#listener.onTensor(this.#log.whole(message.value), tensor)
-      },
+      onMessage: (message, bytes) => this.#inbox.onMessage(message, bytes),
+      onTensor: (message, tensor) => this.#inbox.onTensor(message, tensor),
       onEnd: error => this.#end(error),
       onLost: error => void this.#comeBack(error)
     }
@@ -240,28 +229,23 @@ export class SpanSession {
     this.#hear(stream)
     if (this.#state === 'away') this.#state = 'open'
     this.resumes++
-    this.#lengths = resumed.lengths
+    this.#inbox.onResumed(resumed)
     this.#logger.debug({ peer: this.peerId, epoch: resumed.epoch }, 'session resumed')
     // The log has them, too.
-    this.#proofs.length = 0
+    this.#proofs.drop()
     for (const message of this.#log.again(resumed))
       if (message.kind === 'step') this.#sendStep(message.value, message.bytes)
       else stream.send(message)
     // What proves the epoch before goes ahead of the rewind that ends it.
     for (const request of this.#rewinds.unheard(resumed)) stream.send({ kind: 'rewind', value: request })
-    this.#listener.onResumed?.()
+    this.#inbox.listener.onResumed?.()
   }
 
   /** One deadline for all of it: a server that takes nothing is waited for no longer than one that says nothing. */
   async #sayGoodbye(flushed: Promise<void>): Promise<Terminated | null> {
-    const lastWord = await new Promise<Terminated | null>(resolve => {
-      const cancel = this.#clock.after(CLOSE_TIMEOUT_MS, () => resolve(null))
-      this.#onLastWord = terminated => {
-        cancel()
-        resolve(terminated)
-      }
-      void flushed.then(() => this.#stream.send({ kind: 'close', value: {} }))
-    })
+    const said = this.#lastWord.within(CLOSE_TIMEOUT_MS)
+    void flushed.then(() => this.#stream.send({ kind: 'close', value: {} }))
+    const lastWord = await said
     if (lastWord === null) this.#stream.abort(new ServerFaultError(this.peerId, 'did not end the session'))
     else {
       this.#state = 'ended'
@@ -270,69 +254,13 @@ export class SpanSession {
     return lastWord
   }
 
-  #onMessage(message: ServerMessage, bytes: number): Uint8Array | null {
-    switch (message.kind) {
-      case 'output':
-        return this.#onOutput(message.value, bytes)
-      case 'rewound':
-        this.#log.begun()
-        this.#lengths = message.value.lengths
-        this.#rewinds.answered(message.value)
-        return null
-      case 'needCopy':
-        this.#listener.onNeedCopy(message.value)
-        return null
-      case 'mismatch':
-        if (message.value.epoch === this.#mismatchedEpoch) return null
-        this.#mismatchedEpoch = message.value.epoch
-        this.#pushes = { ...this.#pushes, mismatched: this.#pushes.mismatched + 1 }
-        this.#listener.onMismatch(message.value)
-        return null
-      case 'terminated':
-        this.#lengths = message.value.lengths ?? this.#lengths
-        this.#pushes = message.value.pushes ?? this.#pushes
-        if (this.#state === 'closing') this.#onLastWord(message.value)
-        else this.#stream.abort(new SessionTerminatedError(this.peerId, message.value))
-        return null
-      case 'error':
-        this.#onError(new RemoteError(this.peerId, message.value))
-        return null
-      case 'opened':
-      case 'queued':
-      case 'resumed':
-        this.#stream.abort(new ServerFaultError(this.peerId, `sent "${message.kind}" in an open session`))
-        return null
-    }
-  }
-
-  #sendProofs(): void {
-    this.#stopWaiting?.()
-    this.#stopWaiting = null
-    for (const verify of this.#proofs.splice(0)) this.#stream.send({ kind: 'verify', value: verify })
-  }
-
-  #onOutput(output: Output, bytes: number): Uint8Array | null {
-    this.#lengths = output.lengths
-    this.#pushes = output.pushes
-    const arrival = this.#log.arrived(output, bytes)
-    switch (arrival.kind) {
-      case 'first': {
-        const into = this.#listener.onOutput(output, bytes)
-        this.#log.goes(output, into)
-        return into
-      }
-      case 'again':
-        return arrival.into?.length === bytes ? arrival.into : null
-      case 'other':
-        this.#stream.abort(new ServerFaultError(this.peerId, `answered step ${output.step} twice, and differently`))
-        return null
-      case 'known':
-        return null
-    }
+  #onTerminated(terminated: Terminated): void {
+    if (this.#state === 'closing') this.#lastWord.is(terminated)
+    else this.#stream.abort(new SessionTerminatedError(this.peerId, terminated))
   }
 
   /** The server refused something: the session is of no more use, and its place there is wanted by others. */
-  #onError(error: AndthenError): void {
+  #onRefused(error: AndthenError): void {
     if (this.#state !== 'open') return
     this.#state = 'closing'
     this.#tellEnd(error)
@@ -342,16 +270,16 @@ export class SpanSession {
   #end(error: AndthenError): void {
     const wasOpen = this.alive
     this.#state = 'ended'
-    this.#stopWaiting?.()
+    this.#proofs.drop()
     this.#wayBack.giveUp()
     this.#rewinds.rejectAll(error)
-    this.#onLastWord(null)
+    this.#lastWord.is(null)
     if (wasOpen) this.#tellEnd(error)
   }
 
   #tellEnd(error: AndthenError): void {
     this.#endedBy = error
     this.#rewinds.rejectAll(error)
-    this.#listener.onEnd(error)
+    this.#inbox.listener.onEnd(error)
   }
 }
