@@ -17,15 +17,10 @@ import { traceByServer } from './delegated-trace.ts'
 import type { Candidate } from './directory.ts'
 import type { Hop } from './hop.ts'
 import { Judge } from './judge.ts'
+import { PassQueue, type PassResult } from './pass-queue.ts'
 
 export type ChainComponents = Omit<ChainBuilderComponents, 'boundaries' | 'judge'>
 export type ChainInit = ChainBuilderInit & { readonly hiddenSize: number }
-
-export interface PassResult {
-  /** The last token's hidden states, float32 [hidden] little-endian; null where none were wanted. */
-  readonly tensor: Uint8Array | null
-  readonly trace: PassTrace
-}
 
 /** What a chain did, when it is closed. */
 export interface ChainReport {
@@ -37,15 +32,6 @@ export interface ChainReport {
   /** Sessions that went on over another connection. */
   readonly resumes: number
   readonly proofs: readonly EquivocationProof[]
-}
-
-interface Job {
-  readonly input: PassInput
-  emitted: boolean
-  /** Of the run that gave the result last. */
-  trace: PassTrace | null
-  resolve(result: PassResult): void
-  reject(error: AndthenError): void
 }
 
 /**
@@ -67,10 +53,7 @@ export class Chain {
   readonly #verify: ChainInit['verify']
   readonly #shutdown = new AbortController()
   #pipeline: Pipeline<Candidate> | null = null
-  /** Passes that are not retired; the first has step number `#base` in this epoch, the first `#started` are under way. */
-  readonly #jobs: Job[] = []
-  #base = 0
-  #started = 0
+  readonly #queue = new PassQueue()
   #window = 1
   #servers: readonly Candidate[] = []
   #failure: AndthenError | null = null
@@ -123,16 +106,12 @@ export class Chain {
   run(hidden: Float32Array, want: PassInput['want']): Promise<PassResult> {
     const input = new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength)
     const n = input.length / this.#boundaries.rowBytes
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== null) {
-        reject(this.#failure)
-        return
-      }
-      const position = this.#inputs.length
-      this.#inputs.keep(input)
-      this.#jobs.push({ input: { position, n, input, want }, emitted: false, trace: null, resolve, reject })
-      this.#pump()
-    })
+    if (this.#failure !== null) return Promise.reject(this.#failure)
+    const position = this.#inputs.length
+    this.#inputs.keep(input)
+    const result = this.#queue.add({ position, n, input, want })
+    this.#pump()
+    return result
   }
 
   /** Waits a moment for the last proofs, then ends all sessions. */
@@ -142,7 +121,7 @@ export class Chain {
   }
 
   async #close(): Promise<ChainReport> {
-    if (this.#failure === null && this.#jobs.every(({ emitted }) => emitted)) await this.#settled()
+    if (this.#failure === null && this.#queue.allEmitted) await this.#settled()
     this.#fail(new CancelledError('the chain'))
     this.#shutdown.abort()
     const committed = await this.#builder.close()
@@ -151,7 +130,7 @@ export class Chain {
   }
 
   async #settled(): Promise<void> {
-    if (this.#jobs.length === 0) return
+    if (this.#queue.position === null) return
     await new Promise<void>(resolve => {
       const cancel = this.#components.clock.after(SETTLE_MS, resolve)
       this.#onSettled = () => {
@@ -171,8 +150,7 @@ export class Chain {
     }
     this.#servers = servers
     this.#window = Math.min(...hops.map(hop => windowOf(hop, this.#boundaries.rowBytes)))
-    this.#base = 0
-    this.#started = 0
+    this.#queue.restart()
     this.#pipeline = new Pipeline(
       { clock, digest, boundaries: this.#boundaries, events },
       { hops, epoch, verify: this.#verify }
@@ -184,33 +162,24 @@ export class Chain {
 
   /** Starts as many passes as may be under way. */
   #pump(): void {
-    for (;;) {
-      const job = this.#jobs[this.#started]
-      if (this.#pipeline === null || job === undefined || this.#started >= this.#window) break
-      this.#started++
-      this.#pipeline.start(job.input)
+    while (this.#pipeline !== null) {
+      const input = this.#queue.next(this.#window)
+      if (input === null) break
+      this.#pipeline.start(input)
       this.#watchdog.progress()
     }
   }
 
   readonly #onEmit = (step: number, tensor: Uint8Array | null, trace: PassTrace): void => {
-    const job = this.#jobs[step - this.#base]
-    if (job === undefined) return
-    job.trace = traceByServer(trace)
-    // What ran again after a repair was given out before.
-    if (job.emitted) return
-    job.emitted = true
-    if (trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
-    job.resolve({ tensor, trace: job.trace })
+    const isFirst = this.#queue.emit(step, { tensor, trace: traceByServer(trace) })
+    if (isFirst && trace.n === 1) this.#watchdog.passed(this.#components.clock.now() - trace.startedMs)
   }
 
   readonly #onRetire = (): void => {
     this.#builder.worked(this.#servers)
-    const trace = this.#jobs.shift()?.trace
-    this.#base++
-    this.#started--
-    if (trace != null) this.traces.push(trace)
-    if (this.#jobs.length === 0) this.#onSettled()
+    const trace = this.#queue.retire()
+    if (trace !== null) this.traces.push(trace)
+    if (this.#queue.position === null) this.#onSettled()
     this.#pump()
   }
 
@@ -221,7 +190,7 @@ export class Chain {
     this.#watchdog.watch(null)
     try {
       await this.#judge(hops, fault)
-      const position = this.#jobs[0]?.input.position ?? this.#inputs.length
+      const position = this.#queue.position ?? this.#inputs.length
       const built = await this.#builder.build(position, this.#shutdown.signal)
       if (this.#failure === null) this.#begin(built)
     } catch (error) {
@@ -249,7 +218,7 @@ export class Chain {
     this.#failure ??= error
     this.#pipeline = null
     this.#watchdog.watch(null)
-    for (const job of this.#jobs.splice(0)) job.reject(error)
+    this.#queue.fail(error)
     this.#onSettled()
   }
 }

@@ -1,8 +1,9 @@
 import { type AndthenError, toAndthenError } from '../base/index.ts'
 import type { EndsRunner } from '../runtime/index.ts'
-import type { Chain, PassResult } from './chain.ts'
+import type { Chain } from './chain.ts'
 import { PREFILL_TOKENS } from './constants.ts'
 import type { TimedStep } from './figures.ts'
+import type { PassResult } from './pass-queue.ts'
 import type { Sampler } from './sampling.ts'
 
 export interface DecoderComponents {

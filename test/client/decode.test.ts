@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { AndthenError } from '../../src/base/index.ts'
-import type { PassResult } from '../../src/client/chain.ts'
+import type { PassResult } from '../../src/client/pass-queue.ts'
 import { Decoder } from '../../src/client/decode.ts'
 import { createSampler } from '../../src/client/sampling.ts'
 import type { EndsRunner } from '../../src/runtime/index.ts'
