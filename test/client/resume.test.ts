@@ -241,7 +241,7 @@ describe('a connection that is lost during a fail-over', () => {
     await fc.assert(
       fc.asyncProperty(plan, async ({ route, verify, victim, token, killedAfter, cuts }) => {
         const world = await World.of(...thirds, thirds[victim]!)
-        const chain = await world.drive(world.open({ route: route as 'relay' | 'push', verify }))
+        const chain = await world.drive(world.open({ route: route, verify }))
         const { results, report } = await generate(world, chain, async at => {
           if (at !== token) return
           void world.turns(killedAfter).then(() => world.kill(victim))
