@@ -129,6 +129,11 @@ export class ChainBuilder {
     this.#sessions.drop(peerId, error)
   }
 
+  /** A server of the chain that stands has answered something. */
+  progress(): void {
+    this.#trouble.progress()
+  }
+
   /** A pass went through these servers. */
   worked(servers: readonly Candidate[]): void {
     this.#trouble.over()
@@ -142,10 +147,14 @@ export class ChainBuilder {
     return this.#stood.length === 0 ? 0 : Math.min(...this.#stood.map(({ session }) => session.lengths.committed))
   }
 
+  #isOpen(peerId: string): boolean {
+    return this.#sessions.at(peerId)?.alive === true
+  }
+
   #choose(): readonly Candidate[] {
     const { failure, isHopeless } = this.#trouble
     if (failure !== null && isHopeless) throw failure
-    const { servers, missing } = this.#choice.choose(peerId => this.#sessions.at(peerId)?.alive === true)
+    const { servers, missing } = this.#choice.choose(peerId => this.#isOpen(peerId))
     if (missing.length > 0) throw this.#notCovered(missing, null)
     return servers
   }
@@ -158,7 +167,7 @@ export class ChainBuilder {
     if (failure !== null && busyFor(failure) !== null && clock.now() + busyMs > room.until) throw failure
     // What lies idle meanwhile might be just what those wait for who take up the room.
     if (busyMs > 0) this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
-    const lost = servers.filter(({ peerId }) => standing.suspicion(peerId) > 0)
+    const lost = servers.filter(({ peerId }) => standing.suspicion(peerId) > 0 && !this.#isOpen(peerId))
     if (lost.length > 0 && this.#trouble.isPatienceOver) throw this.#notCovered(lost, lost)
     await this.#pause(Math.max(busyMs, this.#backOffMs(lost)), signal)
   }

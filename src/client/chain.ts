@@ -145,7 +145,10 @@ export class Chain {
     const events = {
       onEmit: this.#onEmit,
       onRetire: this.#onRetire,
-      onProgress: () => this.#watchdog.progress(),
+      onProgress: () => {
+        this.#watchdog.progress()
+        this.#builder.progress()
+      },
       onFault: (fault: Fault) => void this.#repair(hops, fault)
     }
     this.#servers = servers

@@ -86,6 +86,18 @@ describe('a server without a spare', () => {
     for (const server of world.servers) expect(server.sessions()).toEqual([])
   })
 
+  test('is the only one that is missing in the error, whoever was lost before and is back', async () => {
+    const world = await World.of(...thirds)
+    const chain = await world.drive(world.open({ route: 'push', waitMs: 5 * second }))
+    outage(world, 0, 8 * second)
+    expect(await world.drive(pass(chain, [tokens[0]!]))).toBe(truth[0])
+    outage(world, 1, 1_000 * second)
+    await expect(world.drive(pass(chain, [tokens[1]!]))).rejects.toMatchObject({
+      details: { missing: ['4-8'], lost: [nodes[1]] }
+    })
+    await world.drive(chain.close())
+  })
+
   test('that gives sessions and nothing else is given up, too', async () => {
     const world = await World.of(...thirds)
     const chain = await world.drive(world.open({ route: 'push' }))
