@@ -10,7 +10,7 @@ import { openInOrder, openSession, type OpenSessionOptions, type SpanSession } f
 import type { Network } from '../network/index.ts'
 import type { Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
 import { NoRoomError } from './busy.ts'
-import { BUSY_PATIENCE_MS, QUEUED_MS, RESUME_PATIENCE_MS } from './constants.ts'
+import { BUSY_PATIENCE_MS, QUEUED_MS, RESUME_PATIENCE_MS, ROUTE_TIMEOUT_MS } from './constants.ts'
 import type { Candidate } from './directory.ts'
 import { HopError } from './errors.ts'
 
@@ -137,6 +137,7 @@ export class ChainSessions {
         verify,
         priority,
         route,
+        ...(route !== undefined && { timeoutMs: ROUTE_TIMEOUT_MS }),
         maxTensorBytes,
         resumeMs: () => (isNeeded(server.peerId) ? Math.min(waitMs, RESUME_PATIENCE_MS) : 0)
       },

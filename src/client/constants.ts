@@ -14,6 +14,8 @@ export const MAX_ADDRESS_CHARS = 400
 /** Round trips vary; the least of two is near the truth. */
 export const PINGS = 2
 
+/** A first server gives those behind it 10 s to answer, and then says which did not: before it is taken for lost itself. */
+export const ROUTE_TIMEOUT_MS = 15 * second
 /** A delegated route may carry every token so many times: it is brought up to date again after a failure. */
 export const ROUTE_QUOTA_FACTOR = 4
 
