@@ -79,7 +79,9 @@ it('a session that its operator deletes is over, and there is no other of that i
 it('a server that drains lets a text end, and takes no other', async () => {
   const [server] = await serving(['0-12'])
   if (server === undefined) throw new Error('no server')
-  const late = await connect({ model: 'models/tiny-shakespeare', peers: addressesOf([server]), threads: 1 })
+  // Without that it would wait for the server to be started again.
+  const timeouts = { waitMs: 0 }
+  const late = await connect({ model: 'models/tiny-shakespeare', peers: addressesOf([server]), threads: 1, timeouts })
   onTestFinished(() => late.close())
   const client = await midway([server])
   const over = once(client, 'exit')
