@@ -8,10 +8,13 @@ import { type DeviceLostError, RuntimeRunError } from '../../src/runtime/errors.
 import { SlabRunner } from '../../src/runtime/span-runner.ts'
 import { tiny, tinySpan, values } from './tiny-span.ts'
 
-/** An environment whose next runs go wrong, as many as `failing` says, whichever session they are of. */
+/**
+ * An environment whose next runs go wrong, as many as `failing` says, whichever session they are of; and whose device has
+ * done what a run had queued, when somebody waits for it, once `done` is.
+ */
 async function faulty() {
   const environment = await openEnvironment()
-  const state = { failing: 0, running: 0, most: 0 }
+  const state = { failing: 0, running: 0, most: 0, done: Promise.resolve(), waited: () => undefined as void }
   const begin = (): void => {
     if (state.failing-- > 0) throw new RuntimeRunError('ONNX Runtime: CUDA failure 700')
     state.most = Math.max(state.most, state.running + 1)
@@ -31,6 +34,10 @@ async function faulty() {
       if (typeof member !== 'function') return member
       return (...args: unknown[]) => {
         const call = () => Reflect.apply(member, target, args) as unknown
+        if (key === 'callAsync' && args[0] === 'SynchronizeBoundInputs') {
+          state.waited()
+          return state.done.then(call)
+        }
         if (args[0] !== 'RunWithBinding') return call()
         if (key === 'callAsync') return run(call)
         begin()
@@ -86,6 +93,22 @@ test('a device that does nothing any more is told, and no later run reaches it',
   await expect(decode()).rejects.toMatchObject(gone)
   expect(new Set(lost).size).toBe(1)
   expect(runner.length(0)).toBe(1)
+  await runner.close()
+})
+
+test('a run that failed is over when the device is done with what it had queued', async () => {
+  const { runner, state, decode } = await load()
+  let done: () => void = () => undefined
+  state.done = new Promise(resolve => (done = resolve))
+  const waited = new Promise<string>(resolve => (state.waited = () => resolve('waited for')))
+  state.failing = 1
+  const over = decode(0).catch((error: unknown) => (error as { code: string }).code)
+  expect(await Promise.race([waited, over])).toBe('waited for')
+  await expect(decode(1)).rejects.toMatchObject({ code: 'RUNNER_BUSY' })
+  done()
+  expect(await over).toBe('RUNTIME_RUN')
+  await decode(1)
+  expect([0, 1].map(slot => runner.length(slot))).toEqual([0, 1])
   await runner.close()
 })
 

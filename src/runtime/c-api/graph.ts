@@ -101,11 +101,25 @@ export class CApiGraph implements LoadedGraph {
     const { ports, alone } = this.#placement
     const uploading = ports.upload?.(call)
     if (uploading !== undefined) await uploading
-    const run = (): Promise<void> =>
-      this.#environment.api.callAsync('RunWithBinding', this.#session, options, window.binding)
+    const run = (): Promise<void> => this.#compute(window, options)
     await (alone === undefined ? run() : alone(run))
     const downloading = ports.download?.(call)
     if (downloading !== undefined) await downloading
+  }
+
+  /**
+   * ONNX Runtime returns from a run that failed or was ended with kernels still queued on the device, which write to the
+   * cache. They are waited for here: whatever comes next would, as it binds its inputs, but hold up the event loop for that.
+   */
+  async #compute({ binding }: PreparedWindow, options: Pointer): Promise<void> {
+    const { api } = this.#environment
+    try {
+      await api.callAsync('RunWithBinding', this.#session, options, binding)
+    } catch (error) {
+      // A device that cannot even be waited for is found out by `check`.
+      await api.callAsync('SynchronizeBoundInputs', binding).catch(() => undefined)
+      throw error
+    }
   }
 
   /**
