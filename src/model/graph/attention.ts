@@ -131,21 +131,29 @@ function addRotary(graph: GraphBuilder, spec: ModelSpec, { maxLength, compute, s
   }
 }
 
-/** `seqlens_k - (tokens - 1) + [0 .. tokens - 1]` for every row: the positions of a run's tokens, int64 [batch, tokens]. */
+/**
+ * `seqlens_k`, less the tokens that come after it in the run: the position of each of a run's tokens, int64 [batch, tokens].
+ * They are counted over the hidden states themselves. What comes of a tensor's shape is computed on the host, and
+ * a span whose runs are replayed on a GPU must do without (`cudaDevice`).
+ */
 function addPositionIds(graph: GraphBuilder, seqlensK: string): string {
-  const scalar = (name: string, value: bigint, shape: readonly number[] = []) =>
+  const integers = (name: string, value: bigint, shape: readonly number[] = []) =>
     graph.constant(`positions.${name}`, 'int64', shape, new Uint8Array(BigInt64Array.of(value).buffer))
-  const shape = graph.node('Shape', ['hidden'], ['positions.shape'])
-  const tokens = graph.node('Gather', [shape, scalar('axis', 1n)], ['positions.tokens'])
-  const one = scalar('one', 1n)
-  const back = graph.node('Sub', [one, tokens], ['positions.first'])
-  const offsets = graph.node('Range', [back, one, one], ['positions.offsets'])
+  const value = graph.node('Gather', ['hidden', integers('first', 0n)], ['positions.value'], {
+    attributes: { axis: { int: 2 } }
+  })
+  // True of any value: NaN too is as true as itself.
+  const truth = graph.cast(value, 'bool', 'positions.truth')
+  const one = graph.cast(graph.node('Equal', [truth, truth], ['positions.same']), 'int64', 'positions.one')
+  const later = graph.node('CumSum', [one, integers('tokens', 1n)], ['positions.later'], {
+    attributes: { exclusive: { int: 1 }, reverse: { int: 1 } }
+  })
   const last = graph.node(
     'Unsqueeze',
-    [graph.cast(seqlensK, 'int64', 'positions.last'), scalar('column', 1n, [1])],
+    [graph.cast(seqlensK, 'int64', 'positions.last'), integers('column', 1n, [1])],
     ['positions.last_column']
   )
-  return graph.node('Add', [last, offsets], ['positions.ids'])
+  return graph.node('Sub', [last, later], ['positions.ids'])
 }
 
 function rotate(graph: GraphBuilder, rotary: Rotary, spec: AttentionSpec, projections: QueryKeyValue): QueryKeyValue {

@@ -1,7 +1,7 @@
 import { encodeModel, type AttributeProto, type NodeProto, type TensorProto, type ValueInfoProto } from './schema.ts'
 
 /** TensorProto.DataType. */
-const dataTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const
+const dataTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 } as const
 
 export type OnnxType = keyof typeof dataTypes
 

@@ -45,6 +45,9 @@ function packedProducts(model: Model): number {
   return new Set(Array.from(nodes, match => match[1])).size
 }
 
+/** A node's op_type in a serialized graph (NodeProto's field 4): ONNX Runtime computes what follows from a shape on the host. */
+const shapeOperators = /"\x05Shape|"\x04Size/
+
 /** Sorts as Hugging Face does, but query, key and value one after another, weights before biases. */
 function sideBySide(name: string): string {
   const renamed = name.replace('q_proj', 'a_proj').replace('k_proj', 'b_proj').replace('v_proj', 'c_proj')
@@ -114,6 +117,16 @@ describe('buildSpanGraph', () => {
     expect(largestDifference(logits, golden!.prompt_last_logits)).toBeLessThan(2e-3)
     expect(ids).toEqual(golden!.greedy_ids.slice(0, 24))
   })
+
+  it.each([[16], [24]])(
+    'asks for no shapes, so that all of it runs on a GPU and can be captured there, heads of %d',
+    async headDim => {
+      const { bytes } = buildSpanGraph(await randomModel({ headDim }), { from: 0, to: 2 }, { maxLength: 64 })
+      const text = Buffer.from(bytes).toString('latin1')
+      expect(text).toMatch(/"\x13GroupQueryAttention/)
+      expect(text).not.toMatch(shapeOperators)
+    }
+  )
 
   it('leaves the weights in their files', async () => {
     const model = await randomModel({ hiddenSize: 256, mlpSize: 512 })
