@@ -1,21 +1,11 @@
 import type { EmbedGraph, HeadGraph } from '../model/index.ts'
 import type { Binding, GraphCall, LoadedGraph, Port } from './binding.ts'
 import { RunInputError, RunnerClosedError } from './errors.ts'
+import { Turns } from './turns.ts'
 import type { EndsRunner, RuntimeInfo } from './types.ts'
 
 /** Token ids that one run of the embedding takes; longer prompts take several. */
 const embedTokens = 256
-
-/** Gives a graph to one caller at a time. */
-class Turns {
-  #last: Promise<unknown> = Promise.resolve()
-
-  take<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => undefined)
-    return turn
-  }
-}
 
 interface Staging {
   readonly ids: BigInt64Array

@@ -48,8 +48,10 @@ async function faulty() {
   return { environment: { ...environment, api } satisfies Environment, state }
 }
 
-async function load(device = hostAsDevice()) {
-  const { environment, state } = await faulty()
+type Faulty = Awaited<ReturnType<typeof faulty>>
+
+async function load(device = hostAsDevice(), within?: Faulty) {
+  const { environment, state } = within ?? (await faulty())
   const binding: Binding = {
     name: 'c-api',
     device: device.name,
@@ -121,13 +123,14 @@ test("a failed run in the host's memory is no lost device", async () => {
   await runner.close()
 })
 
-test('where runs may be recorded, no copy goes beside one', async () => {
-  const { runner, state, decode } = await load(hostAsDevice(true))
+test('where runs may be recorded, no copy goes beside one, nor another run', async () => {
+  const shared = await faulty()
+  const { runner, state, decode } = await load(hostAsDevice(true), shared)
+  const other = await load(hostAsDevice(true), shared)
   await decode(1)
-  const state1 = await runner.save(1)
+  expect((await runner.save(1)).byteLength).toBeGreaterThan(0)
   state.most = 0
-  for (let i = 0; i < 4; i++) await Promise.all([decode(0), runner.save(1)])
-  expect(state1.byteLength).toBeGreaterThan(0)
+  for (let i = 0; i < 4; i++) await Promise.all([decode(0), runner.save(1), other.decode(0)])
   expect(state.most).toBe(1)
-  await runner.close()
+  await Promise.all([runner.close(), other.runner.close()])
 })

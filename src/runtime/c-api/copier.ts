@@ -1,3 +1,4 @@
+import { Turns } from '../turns.ts'
 import type { Device } from './device.ts'
 import { type Environment, openEnvironment } from './environment.ts'
 import type { Pointer } from './functions.ts'
@@ -27,12 +28,13 @@ export class Copier {
   readonly #session: Pointer
   readonly #runOptions: Pointer
   readonly #binding: Pointer
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns: Turns
 
-  private constructor(environment: Environment, session: Pointer) {
+  private constructor(environment: Environment, session: Pointer, turns: Turns) {
     const { api } = environment
     this.#environment = environment
     this.#session = session
+    this.#turns = turns
     this.#runOptions = api.create('CreateRunOptions')
     this.#binding = api.create('CreateIoBinding', session)
   }
@@ -42,19 +44,14 @@ export class Copier {
     // Here, since a span that runs in the host's memory has no use for the code that builds graphs.
     const { buildCopyGraph } = await import('../../model/index.ts')
     const plain = { ...device, replays: false }
-    return new Copier(environment, await createSession(environment, { graph: buildCopyGraph(), threads: 1 }, plain))
+    const turns = device.replays ? environment.turns : new Turns()
+    const init = { graph: buildCopyGraph(), threads: 1 }
+    return new Copier(environment, await turns.take(() => createSession(environment, init, plain)), turns)
   }
 
   /** Copies take their turns; `from` is read, and `to` written, until the promise settles. */
   copy(from: Place, to: Place, bytes: number): Promise<void> {
-    return this.turn(() => this.#copy(from, to, bytes))
-  }
-
-  /** Work that no copy may go beside. */
-  turn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => undefined)
-    return turn
+    return this.#turns.take(() => this.#copy(from, to, bytes))
   }
 
   /** Moves the first byte of a place to the host. @throws RuntimeRunError where the device does not do even that */
@@ -82,12 +79,13 @@ export class Copier {
   }
 
   /** Waits for the copies under way. */
-  async close(): Promise<void> {
-    await this.#last
+  close(): Promise<void> {
     const { api } = this.#environment
-    api.release('ReleaseIoBinding', this.#binding)
-    api.release('ReleaseRunOptions', this.#runOptions)
-    api.release('ReleaseSession', this.#session)
+    return this.#turns.take(() => {
+      api.release('ReleaseIoBinding', this.#binding)
+      api.release('ReleaseRunOptions', this.#runOptions)
+      api.release('ReleaseSession', this.#session)
+    })
   }
 
   async #copy(from: Place, to: Place, bytes: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { Turns } from '../turns.ts'
 import type { Api } from './api.ts'
 import type { Pointer } from './functions.ts'
 import { loadLibrary } from './library.ts'
@@ -11,6 +12,11 @@ export interface Environment {
   readonly api: Api
   readonly pointer: Pointer
   readonly memory: DeviceMemory
+  /**
+   * For what devices with replayed runs do, whichever session's: while a thread records one, CUDA refuses to allocate, to copy
+   * and to wait from any other of the process, and drops the recording (cudaStreamCaptureModeGlobal).
+   */
+  readonly turns: Turns
 }
 
 const environments = new Map<string, Promise<Environment>>()
@@ -27,5 +33,10 @@ export function openEnvironment(libraryFolder = ''): Promise<Environment> {
 
 async function createEnvironment(libraryFolder: string | undefined): Promise<Environment> {
   const api = await loadLibrary(libraryFolder)
-  return { api, pointer: api.create('CreateEnv', logFatal, 'andthen'), memory: DeviceMemory.host(api) }
+  return {
+    api,
+    pointer: api.create('CreateEnv', logFatal, 'andthen'),
+    memory: DeviceMemory.host(api),
+    turns: new Turns()
+  }
 }

@@ -87,8 +87,10 @@ export class CApiGraph implements LoadedGraph {
       if (this.#lost !== undefined) return
       for (const window of this.#windows.values()) window.close()
       this.#runOptions.close()
+      const { alone } = this.#placement
       await this.#placement.close()
-      this.#environment.api.release('ReleaseSession', this.#session)
+      const release = (): void => this.#environment.api.release('ReleaseSession', this.#session)
+      await (alone === undefined ? release() : alone(release))
     })
     return this.#closed
   }

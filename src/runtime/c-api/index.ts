@@ -1,6 +1,7 @@
 import type { Binding } from '../binding.ts'
 import { type Device, hostDevice } from './device.ts'
 import { openEnvironment } from './environment.ts'
+import type { Pointer } from './functions.ts'
 import { CApiGraph } from './graph.ts'
 import { createSession } from './session.ts'
 
@@ -22,7 +23,8 @@ export async function openCApi(libraryFolder?: string, device: Device = hostDevi
     version: api.version,
     library: api.library,
     load: async (plan, signal) => {
-      const session = await createSession(environment, plan, device, signal)
+      const create = (): Promise<Pointer> => createSession(environment, plan, device, signal)
+      const session = await (device.replays ? environment.turns.take(create) : create())
       return CApiGraph.over(session, environment, plan, device)
     }
   }

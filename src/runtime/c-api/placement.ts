@@ -13,8 +13,8 @@ export interface Placement {
   readonly slab: SlabMemory
   readonly ports: Ports
   readonly rows: RowMover
-  /** Work that nothing else of this session's may go beside on the device; absent where anything may. */
-  alone?<T>(work: () => Promise<T>): Promise<T>
+  /** Work that nothing else may go beside on the device; absent where anything may. */
+  alone?<T>(work: () => T | Promise<T>): Promise<T>
   /** Whether the device still does anything; absent where it is the host. @throws RuntimeRunError where it does not */
   check?(): Promise<void>
   /** Frees all of it; to be done before the session is released. */
@@ -55,8 +55,7 @@ export async function placeTensors(
       slab,
       ports: bound,
       rows: new DeviceRows(environment, slab, copier),
-      // While a thread records a run, CUDA refuses to copy from any other, and drops the recording (cudaStreamCaptureModeGlobal).
-      ...(device.replays && { alone: work => copier.turn(work) }),
+      ...(device.replays && { alone: work => environment.turns.take(work) }),
       check: () => copier.check(spare),
       close
     }
