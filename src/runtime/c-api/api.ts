@@ -87,13 +87,15 @@ export class Api {
  * What ONNX Runtime says, in a line. Peers may read it: where in its source it was said, and on which host, is left out.
  *
  * @param message - such as `/src/x.cc:62 f(int) [ONNXRuntimeError] : 1 : FAIL : CUDA failure 2: out of memory ; GPU=0 ;
- * hostname=h ; file=/src/x.cc ; line=69 ; expr=cudaMalloc(p, n); ` (common/exceptions.h, CudaCall)
+ * hostname=h ; file=/src/x.cc ; line=69 ; expr=cudaMalloc(p, n); ` (common/exceptions.h, CudaCall); where CudaCall threw, its
+ * own signature is before that, twice
  */
 export function plainMessage(message: string): string {
   const [said = ''] = message.split(/\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : /).slice(-1)
   return said
+    .replace(/^.*\[with ERRTYPE = .*\] (?=[A-Z]+ failure \d)/s, '')
     .replace(/ ; (GPU|hostname|file|line|expr)=[^\n]*/g, '')
-    .replace(/^\/\S+:\d+ /, '')
+    .replace(/^\/\S+:\d+ (?:[^()]*\bonnxruntime::[\w:~]+\([^()]*\)(?: const)? )?/, '')
     .replace(/\s+/g, ' ')
     .trim()
 }
