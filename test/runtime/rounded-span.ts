@@ -52,24 +52,30 @@ export const buildRoundedSpan: Build = (model, range, init) => {
   }
 }
 
-/** The span in float32 over weights that are rounded to 16 bits as they are loaded, and nothing else is. */
-export function buildSpanOfRoundedWeights(compute: 'f16' | 'bf16'): Build {
+/** Of an operator's inputs, the first so many are multiplied with one another. */
+const factors: Readonly<Record<string, number>> = { FusedMatMul: 2, GroupQueryAttention: 3 }
+
+/**
+ * The span in float32, but what goes into a product, weights too, is rounded to 16 bits before: what no graph of that
+ * type can do without.
+ */
+export function buildSpanOfRoundedFactors(compute: 'f16' | 'bf16'): Build {
   return (model, range, init) => {
-    const { external } = GraphBuilder.prototype
-    GraphBuilder.prototype.external = function (name, type, shape, data) {
-      const cast = (value: string, to: number, output: string): string =>
-        this.node('Cast', [value], [output], { attributes: { to: { int: to } } })
-      const stored = { float32: types.f32, float16: types.f16, bfloat16: types.bf16 }[type as 'float32']
-      return cast(
-        cast(external.call(this, name, type, shape, data), types[compute], `${name}.rounded`),
-        stored,
-        `${name}.same`
-      )
+    const { node } = GraphBuilder.prototype
+    GraphBuilder.prototype.node = function (type, inputs, outputs, attributes) {
+      const cast = (value: string, output: string, int: number): string =>
+        node.call(this, 'Cast', [value], [output], { attributes: { to: { int } } })
+      const rounded = inputs.map((name, i) => {
+        if (name === '' || i >= (factors[type] ?? 0)) return name
+        const factor = `${outputs[0]}.factor.${i}`
+        return cast(cast(name, `${factor}.${compute}`, types[compute]), factor, types.f32)
+      })
+      return node.call(this, type, rounded, outputs, attributes)
     }
     try {
       return buildSpanGraph(model, range, { ...init, compute: 'f32' })
     } finally {
-      Object.assign(GraphBuilder.prototype, { external })
+      Object.assign(GraphBuilder.prototype, { node })
     }
   }
 }
