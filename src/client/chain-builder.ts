@@ -114,8 +114,9 @@ export class ChainBuilder {
       } catch (error) {
         if (signal.aborted) throw new CancelledError('building the chain')
         if (!(error instanceof HopError)) throw error
-        // Its session is there; what is lacking is seen when all begin another epoch.
-        if (error.cause instanceof ReplayInterruptedError) this.#trouble.failed(error.cause)
+        // Its session is there; what is lacking is seen when all begin another epoch. Where nothing comes of that, it is lost.
+        const isThere = error.cause instanceof ReplayInterruptedError && !this.#trouble.isPatienceOver
+        if (isThere) this.#trouble.failed(error.cause)
         else this.failed(error.peerId, error.cause, servers)
       }
     }

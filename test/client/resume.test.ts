@@ -229,6 +229,24 @@ describe('a connection that is lost during a fail-over', () => {
     }
   )
 
+  test('with each step of a replay, so that nothing ever comes of it: the server is given up when patience is over', async () => {
+    const world = await World.of(...thirds)
+    const chain = await world.drive(world.open({ route: 'push', waitMs: 1_000 }))
+    for (let at = 0; at < long.length; at += 100)
+      expect(await world.drive(pass(chain, long.slice(at, at + 100)))).toBe(longTruth[at + 99])
+    const { table } = world.servers[1]!
+    await table.end([...table.sessions][0]!, 'PRESSURE')
+    world.cutAt(1, 1024)
+    const started = world.clock.now()
+    await expect(world.drive(pass(chain, [1]))).rejects.toMatchObject({
+      code: 'BLOCKS_NOT_COVERED',
+      details: { missing: ['4-8'], lost: [nodes[1]] },
+      cause: { code: 'INTERRUPTED' }
+    })
+    expect(world.clock.now() - started).toBeLessThan(5_000)
+    await world.drive(chain.close())
+  })
+
   test('to servers that live on, at any time: the one that takes the place of the dead one is replayed to, and no other', async () => {
     const plan = fc.record({
       route: fc.constantFrom('relay', 'push'),

@@ -47,6 +47,7 @@ export class World {
   readonly #unreachable = new Set<string>()
   readonly #held = new Map<string, Promise<void>>()
   readonly #slow = new Map<string, number>()
+  readonly #cutAt = new Map<string, number>()
   readonly #init: Partial<InferenceServerInit>
 
   private constructor(init: Partial<InferenceServerInit>) {
@@ -125,6 +126,11 @@ export class World {
   cut(node: number, from = owner): void {
     for (const { stream, ...on } of this.#streams.get(nodes[node]!) ?? [])
       if (on.from === from) stream.other.abort(new Error('the connection is gone'))
+  }
+
+  /** The usual client's connection to this server is gone whenever as many bytes are sent on it at once, and they with it. */
+  cutAt(node: number, bytes: number): void {
+    this.#cutAt.set(nodes[node]!, bytes)
   }
 
   /** Nobody gets a connection to it, though it lives, until what this returns is called. */
@@ -207,6 +213,16 @@ export class World {
     return promise
   }
 
+  #watchSends(stream: MemoryStream, peer: string): void {
+    const send = stream.send.bind(stream)
+    stream.send = parts => {
+      const going = send(parts)
+      const bytes = parts.reduce((sum, { length }) => sum + length, 0)
+      if (bytes >= (this.#cutAt.get(peer) ?? Number.POSITIVE_INFINITY)) this.cut(nodes.indexOf(peer))
+      return going
+    }
+  }
+
   #network(from: string): Network {
     const isGone = (target: string | readonly string[]): boolean =>
       this.#dead.has(peerOf(target)) || this.#frozen.has(peerOf(target))
@@ -221,6 +237,7 @@ export class World {
         const stream = this.#networks.open(from, peer, protocol)
         this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), { from, stream }])
         if (this.#frozen.has(peer)) stall(stream)
+        if (from === owner) this.#watchSends(stream, peer)
         return stream
       },
       ping: (target, { timeoutMs = 0 } = {}) =>
