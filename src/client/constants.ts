@@ -25,6 +25,11 @@ export const RESUME_PATIENCE_MS = 8 * second
 export const MAX_REPAIRS = 16
 /** For how long a generation goes on while nothing comes of it, and waits for a server whose place no other can take. */
 export const WAIT_MS = 30 * second
+/**
+ * How long a server is left no route to one that it did not get to: it may take that one for silent for as long as a client
+ * waits, which reaches it itself. Half of that, so that both ways are tried.
+ */
+export const APART_MS = WAIT_MS / 2
 /** How long a server that broke the protocol is not used. */
 export const EXCLUDED_MS = 1 * minute
 /**

@@ -1,6 +1,7 @@
 import type { AndthenError, Logger } from '../base/index.ts'
 import { RemoteError } from '../inference/index.ts'
 import type { EquivocationProof, VerifySignature } from '../wire/index.ts'
+import { busyFor } from './busy.ts'
 import { type Evidence, type Verdict, weigh } from './evidence.ts'
 import type { Standing } from './standing.ts'
 
@@ -39,6 +40,7 @@ export class Judge {
     }
     const blamed = error.code === 'ROUTE_FAILED' && typeof peer === 'string' ? peer : peerId
     this.#logger.warn({ peer: blamed, code: error.code, reason: error.message }, 'a server failed')
+    if (blamed !== peerId && busyFor(error) === null) this.#standing.apart(peerId, blamed)
     this.#standing.failed(blamed, error)
   }
 

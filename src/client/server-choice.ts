@@ -64,9 +64,15 @@ export class ServerChoice {
     return !this.#standing.isRelayed(upstream.peerId, server.peerId)
   }
 
-  /** A route is left to its first server where it pushes all along; else the client runs it by push and relay. */
+  /**
+   * A route is left to its first server where it pushes all along, and that one has got to the others; else the client runs
+   * it by push and relay.
+   */
   delegates(servers: readonly Candidate[]): boolean {
-    if (this.#init.route !== 'delegate' || servers.length < 2) return false
-    return servers.every((_, place) => place === 0 || this.isPushed(servers, place))
+    const [first, ...others] = servers
+    if (this.#init.route !== 'delegate' || first === undefined || others.length === 0) return false
+    return others.every(
+      ({ peerId }, i) => this.isPushed(servers, i + 1) && !this.#standing.isApart(first.peerId, peerId)
+    )
   }
 }

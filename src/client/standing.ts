@@ -1,6 +1,6 @@
 import type { AndthenError, Clock } from '../base/index.ts'
 import { busyFor } from './busy.ts'
-import { BUSY_MS, EXCLUDED_MS } from './constants.ts'
+import { APART_MS, BUSY_MS, EXCLUDED_MS } from './constants.ts'
 import { Penalty } from './penalty.ts'
 
 /** Codes of refusals that say nothing against the server: what it had of a session is gone, or is not where it was. */
@@ -17,6 +17,7 @@ export class Standing {
   readonly #excludedUntil = new Map<string, number>()
   readonly #strikes = new Map<string, number>()
   readonly #relayed = new Set<string>()
+  readonly #apartUntil = new Map<string, number>()
   readonly #liars = new Set<string>()
 
   /** @param components.random from 0 to 1: so that clients that were turned away together do not come back together */
@@ -55,6 +56,11 @@ export class Standing {
     this.#relayed.add(edge(upstream, downstream))
   }
 
+  /** A route that was left to the first did not get to the second, which may be there for others. */
+  apart(first: string, server: string): void {
+    this.#apartUntil.set(edge(first, server), this.#components.clock.now() + APART_MS)
+  }
+
   /** One of these two lies about what the first pushed to the second; which one cannot be told. */
   mismatch(upstream: string, downstream: string): void {
     this.relay(upstream, downstream)
@@ -75,6 +81,11 @@ export class Standing {
     return (
       [upstream, downstream].some(peerId => this.#liars.has(peerId)) || this.#relayed.has(edge(upstream, downstream))
     )
+  }
+
+  /** No route to the second is left to the first, for now. */
+  isApart(first: string, server: string): boolean {
+    return (this.#apartUntil.get(edge(first, server)) ?? 0) > this.#components.clock.now()
   }
 
   /** Not to be used at all, for now. */

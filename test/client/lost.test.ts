@@ -76,6 +76,18 @@ describe('a server without a spare', () => {
     await world.drive(chain.close())
   })
 
+  test.each([1, 2])(
+    'that the first server of a route does not get to is reached by the client itself: server %i',
+    async node => {
+      const world = await World.of(...thirds)
+      world.part(0, node)
+      const chain = await world.drive(world.open({ route: 'delegate' }))
+      for (const [i, token] of tokens.entries()) expect(await world.drive(pass(chain, [token]))).toBe(truth[i])
+      expect((await world.drive(chain.close())).committed).toBe(tokens.length)
+      expect(chain.servers.map(({ peerId }) => peerId)).toEqual(nodes.slice(0, 3))
+    }
+  )
+
   test('is not waited for by who gives up', async () => {
     const world = await World.of(...thirds)
     outage(world, 1, 1_000 * second)

@@ -114,4 +114,13 @@ describe('a route', () => {
     const servers = [candidates[0]!, candidates[2]!]
     expect([choice.isPushed(servers, 1), choice.delegates(servers)]).toEqual([false, false])
   })
+
+  test("by delegate: a route that its first server does not get along is the client's for a while, and pushed all the same", () => {
+    const { clock, standing, choice } = choiceOf('delegate')
+    const { servers } = choice.choose(() => false)
+    standing.apart('near', 'last')
+    expect([choice.isPushed(servers, 1), choice.delegates(servers)]).toEqual([true, false])
+    clock.advance(minute)
+    expect(choice.delegates(servers)).toBe(true)
+  })
 })

@@ -47,6 +47,7 @@ export class World {
   readonly #unreachable = new Set<string>()
   readonly #held = new Map<string, Promise<void>>()
   readonly #slow = new Map<string, number>()
+  readonly #parted = new Set<string>()
   readonly #cutAt = new Map<string, number>()
   readonly #init: Partial<InferenceServerInit>
 
@@ -138,6 +139,11 @@ export class World {
     const peerId = nodes[node]!
     this.#unreachable.add(peerId)
     return () => void this.#unreachable.delete(peerId)
+  }
+
+  /** The first of these two servers gets no connection to the other one, which others reach. */
+  part(from: number, node: number): void {
+    this.#parted.add(`${nodes[from]!} ${nodes[node]!}`)
   }
 
   /** The process stands still: its streams stay open, and nothing comes of them. */
@@ -233,7 +239,8 @@ export class World {
         await this.#held.get(peer)
         await this.turns(this.#slow.get(`${from} ${peer}`) ?? 0)
         if (this.#dead.has(peer)) throw new PeerUnreachableError(peer, [], 'refused')
-        if (this.#unreachable.has(peer)) throw new PeerUnreachableError(peer, [], 'timeout')
+        if (this.#unreachable.has(peer) || this.#parted.has(`${from} ${peer}`))
+          throw new PeerUnreachableError(peer, [], 'timeout')
         const stream = this.#networks.open(from, peer, protocol)
         this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), { from, stream }])
         if (this.#frozen.has(peer)) stall(stream)
