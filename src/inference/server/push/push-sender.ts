@@ -26,6 +26,12 @@ const ATTACH_WAIT_MS = 1000
  */
 const ATTACHES_PER_OWNER = { burst: 64, perSecond: 16 }
 
+/**
+ * How long steps go by without another dial of addresses that failed, ms: a dial that fails at once, as of an address that was
+ * silent, would be one a step, and leave nothing of the owner's allowance, nor of the host's, which others have servers on.
+ */
+const REDIAL_MS = 2_000
+
 type PushValue = Extract<Outgoing<PushMessage>, { kind: 'push' }>['value']
 
 interface Link {
@@ -89,7 +95,8 @@ export class PushSender {
     const link = this.#links.get(target.next.peerId)
     if (link?.targets.get(target.next.pushKey) !== target) return 'NOT_ATTACHED'
     const permit = target.permit(bytes.length)
-    if (!target.attached) this.#retry(link, target)
+    const isDue = link.stream !== null || this.#components.clock.now() >= target.redialAt
+    if (!target.attached && isDue) this.#retry(link, target)
     if (permit !== 'PUSHED' || link.writer === null) return permit === 'PUSHED' ? 'NOT_ATTACHED' : permit
     if (link.writer.queuedBytes + bytes.length > MAX_QUEUED_BYTES) return 'QUEUE_FULL'
     target.sent(bytes.length)
@@ -126,12 +133,16 @@ export class PushSender {
 
   /** A way that one session names may lead nowhere, on purpose: its failure is for those that name the same. */
   async #connect(target: PushTarget, link: Link): Promise<void> {
-    const { network, policy } = this.#components
+    const { network, policy, clock } = this.#components
     const { next, owner } = target
     const place = placeOf(target)
     const fail = (reason: NotPushed): void => {
       if (link.stream !== null) return
-      for (const other of link.targets.values()) if (placeOf(other) === place) other.onLost(reason)
+      for (const other of link.targets.values()) {
+        if (placeOf(other) !== place) continue
+        other.redialAt = clock.now() + REDIAL_MS
+        other.onLost(reason)
+      }
     }
     const targets = policy.targets(next.peerId, next.addresses)
     if (targets.length === 0 || !policy.spend(owner, next.peerId, targets)) return fail('REFUSED')

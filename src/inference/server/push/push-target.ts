@@ -19,6 +19,8 @@ export interface NextServer {
 export class PushTarget {
   readonly next: NextServer
   readonly owner: Asker
+  /** Before then no step has its addresses dialled, which failed, ms. */
+  redialAt = 0
   #attached = false
   #steps = { sent: 0, limit: 0 }
   #bytes = { sent: 0, limit: 0 }

@@ -14,6 +14,7 @@ const good = '/ip4/10.0.0.2/tcp/1'
 let sender: PushSender
 /** Dials under way, by the address that was named. */
 let dials: Map<string, { by: string | undefined; answer: (stream: MemoryStream) => void; fail: () => void }>
+let clock: ManualClock
 beforeEach(() => {
   dials = new Map()
   const openStream: Network['openStream'] = (target, protocol, { askedBy } = {}) =>
@@ -22,7 +23,7 @@ beforeEach(() => {
       const dial = { by: askedBy, answer: resolve, fail: () => reject(new Error('silent')) }
       dials.set([target].flat().join().replaceAll(`/p2p/${peerId}`, ''), dial)
     })
-  const clock = new ManualClock()
+  clock = new ManualClock()
   const policy = new DialPolicy({ clock, ownAddresses: () => [], isConnected: () => false })
   sender = new PushSender(
     { network: { openStream }, policy, clock, logger: silentLogger },
@@ -86,4 +87,25 @@ it('sessions that name the same address share a dial', () => {
   named([good], 'bob')
   expect([...dials.keys()]).toEqual([good])
   expect(dials.get(good)?.by).toBe('host of ann')
+})
+
+it('steps do not use up the dials of a host where a next server is not there: another one of that host is dialled', async () => {
+  const gone = named([hole], 'ann')
+  const step = { epoch: 0, step: 0, position: 0, n: 1 } as Parameters<PushSender['push']>[1]
+  let made = 0
+  for (let i = 0; i < 600; i++, clock.advance(50)) {
+    if (dials.get(hole) !== undefined) made++
+    dials.get(hole)?.fail()
+    dials.delete(hole)
+    await settle()
+    expect(sender.push(gone, step, new Uint8Array(16), () => false)).toBe('UNREACHABLE')
+  }
+  // Of half a minute, in which an owner has 48 dials.
+  expect(made).toBeLessThan(20)
+  const neighbour = `${hole.slice(0, -1)}2`
+  named([neighbour], 'ann')
+  expect([...dials.keys()]).toContain(neighbour)
+  clock.advance(2_000)
+  sender.push(gone, step, new Uint8Array(16), () => false)
+  expect([...dials.keys()], 'and it is come back to').toContain(hole)
 })
