@@ -63,7 +63,8 @@ interface Dial {
 
 /**
  * Dials peers: directly where an address says how, else through a relay. However many ask at once for the same addresses,
- * one dials; who asks for a peer by others waits for nobody, since those may be of somebody who wants him to wait. The
+ * one dials; who asks for a peer by others waits for nobody, since those may be of somebody who wants him to wait. This node
+ * itself joins no dial for others, which is shorter and leaves out what was silent; they join its own. The
  * connection to a relay is the pool's, so that it was dialled at the address that was given and at no other, and it stays
  * for as long as what goes through it.
  */
@@ -88,7 +89,9 @@ export class Dialer {
     const { limitMs, signal, askedBy } = options
     const { clock } = this.#components
     if (signal?.aborted === true) throw new CancelledError('dial', { cause: signal.reason })
-    const key = [peer, ...addresses.toSorted()].join(' ')
+    const asked = [peer, ...addresses.toSorted()].join(' ')
+    const own = `own ${asked}`
+    const key = askedBy === undefined || this.#dials.has(own) ? own : asked
     const dial = this.#dials.get(key) ?? this.#begin(key, peer, addresses, options)
     dial.waiting++
     try {

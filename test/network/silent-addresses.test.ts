@@ -67,6 +67,22 @@ describe('a dial', () => {
     await until(() => taken[0]?.closed === true)
   })
 
+  it('of this node’s own does not join one for others, which is shorter; others join it', async () => {
+    const peers = await Promise.all(Array.from({ length: 3 }, async () => (await createIdentity()).peerId))
+    const [first = '', second = '', third = ''] = peers
+    const stop = new AbortController()
+    setMaxListeners(0, stop.signal)
+    const own = (peer: string): Promise<unknown> =>
+      client.connect(hole(peer), { signal: stop.signal }).catch(({ code }: { code: string }) => ({ code }))
+    // Of the first peer the other's dial is there before, of the second this node's own; the third's comes last.
+    const all = [stray('ann', first, stop.signal), own(first), own(second), stray('ann', second, stop.signal)]
+    all.push(own(third))
+    await until(() => taken.length >= 4)
+    expect(client.counters.dialsStarted).toBe(4)
+    stop.abort()
+    for (const end of await Promise.all(all)) expect(end).toMatchObject({ code: 'CANCELLED' })
+  })
+
   it('ends with the network, and says so', async () => {
     const stuck = client.connect(hole((await createIdentity()).peerId))
     await until(() => taken.length === 1)
