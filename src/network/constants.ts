@@ -7,7 +7,7 @@ const longest = 2 ** 31 - 1
 
 /** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 3 s. */
 export const DIAL_TIMEOUT_MS = 10 * second
-/** Of several addresses one that swallows packets may not use up the whole dial. */
+/** Of several addresses one that swallows packets may not use up the whole dial: it has half of it, and so much at the least. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * second
 /** A dial for somebody else's sake, of addresses that he names: less than his client waits for. */
 export const ASKED_DIAL_TIMEOUT_MS = 5 * second

@@ -54,6 +54,8 @@ export interface DialOptions {
 interface Dial {
   readonly peer: string
   readonly askedBy: string | undefined
+  /** What one of its addresses may take, ms. */
+  readonly addressMs: number
   /** Those who wait for it; with the last of them it ends. */
   waiting: number
   readonly giveUp: AbortController
@@ -131,7 +133,8 @@ export class Dialer {
     }
     counters.dialsStarted++
     if (askedBy === undefined) this.#own++
-    const dial: Dial = { peer, askedBy, waiting: 0, giveUp: new AbortController(), evicted: false }
+    const addressMs = Math.max(ADDRESS_DIAL_TIMEOUT_MS, limitMs / 2)
+    const dial: Dial = { peer, askedBy, addressMs, waiting: 0, giveUp: new AbortController(), evicted: false }
     const result = this.#connect(dial, addresses, limitMs)
       .catch((error: unknown) => {
         if (dial.giveUp.signal.reason instanceof NetworkClosedError) throw dial.giveUp.signal.reason
@@ -206,7 +209,7 @@ export class Dialer {
     const either = AbortSignal.any([signal, evicted.signal])
     const began = clock.now()
     try {
-      const deadline = { phase: 'dial', limitMs: ADDRESS_DIAL_TIMEOUT_MS, signal: either, clock }
+      const deadline = { phase: 'dial', limitMs: dial.addressMs, signal: either, clock }
       const connection = await withDeadline(deadline, within =>
         relayOf(address) === undefined
           ? wire.dialAddress(address, within)

@@ -55,6 +55,19 @@ describe('a dial', () => {
     expect(client.counters).toMatchObject({ connectionsOpen: 1, dialsFailed: { timeout: 0 } })
   })
 
+  it('that may take longer waits for as long as that, by half, at an address: a server may be slow to shake hands', async () => {
+    const clock = new ManualClock()
+    const patient = await cluster.client({ clock })
+    const dial = patient.connect(hole(server.peerId), { timeoutMs: 60_000 })
+    const failure = dial.catch((error: unknown) => error)
+    await until(() => taken.length === 1)
+    clock.advance(29_999)
+    await new Promise(resolve => setImmediate(resolve))
+    expect(patient.counters).toMatchObject({ dialsFailed: { timeout: 0 } })
+    clock.advance(1)
+    expect(await failure).toMatchObject({ code: 'PEER_UNREACHABLE', reason: 'timeout' })
+  })
+
   it('ends when nobody waits for it any more, and not before', async () => {
     const [first, second] = [new AbortController(), new AbortController()]
     const { peerId } = await createIdentity()
