@@ -52,7 +52,7 @@ export async function connect(components: ConnectComponents, init: ConnectInit):
   const digest = await model.digest()
   const { blocks, hiddenSize } = model.spec
   const about = { name: model.name, digest, blocks }
-  const candidates = await readDirectory(network, { peers: init.peers, model: about, timeoutMs, signal })
+  const candidates = await readDirectory(network, { peers: init.peers, model: about, timeoutMs, signal, logger })
   const free = candidates.map(({ from, to }) => ({ from, to, cost: [] }))
   const { missing } = chooseTiling(free, blocks)
   if (missing.length > 0) throw new BlocksNotCoveredError(missing)

@@ -1,4 +1,4 @@
-import { type AndthenError, systemClock, toAndthenError } from '../base/index.ts'
+import { type AndthenError, type Logger, silentLogger, systemClock, toAndthenError } from '../base/index.ts'
 import { askInfo } from '../inference/index.ts'
 import { type Network, parseDialAddress } from '../network/index.ts'
 import { equalBytes, type Info } from '../wire/index.ts'
@@ -32,6 +32,8 @@ export interface DirectoryInit {
   readonly model: { readonly name: string; readonly digest: Uint8Array; readonly blocks: number }
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
+  /** Is told of peers that cannot be used, where others can. @default silentLogger */
+  readonly logger?: Logger | undefined
 }
 
 /**
@@ -42,6 +44,7 @@ export interface DirectoryInit {
  * left; CancelledError
  */
 export async function readDirectory(network: Network, init: DirectoryInit): Promise<Candidate[]> {
+  const { logger = silentLogger } = init
   const targets = new Map<string, string[]>()
   const unnamed = new Set<string>()
   for (const { peerId, address } of init.peers.map(parseDialAddress))
@@ -53,6 +56,8 @@ export async function readDirectory(network: Network, init: DirectoryInit): Prom
   const stragglers = new AbortController()
   const signal = AbortSignal.any([stragglers.signal, ...(init.signal === undefined ? [] : [init.signal])])
   let cancelTimer: (() => void) | undefined
+  // Who is given up because the others suffice did not fail.
+  const failed = (error: unknown): void => void (stragglers.signal.aborted || failures.push(toAndthenError(error)))
   const meet = async (address: string): Promise<void> => {
     try {
       const target = await network.resolve(address, { timeoutMs: init.timeoutMs, signal })
@@ -61,7 +66,7 @@ export async function readDirectory(network: Network, init: DirectoryInit): Prom
       targets.set(peerId, [target])
       await ask(peerId, [target])
     } catch (error) {
-      failures.push(toAndthenError(error))
+      failed(error)
     }
   }
   const ask = async (peerId: string, target: string[]): Promise<void> => {
@@ -70,7 +75,7 @@ export async function readDirectory(network: Network, init: DirectoryInit): Prom
       if (!equalBytes(info.modelDigest, init.model.digest)) foreign.push({ peerId, model: info.model })
       else candidates.push(await describe(network, peerId, target, info, signal))
     } catch (error) {
-      failures.push(toAndthenError(error))
+      failed(error)
     }
     const free = candidates.map(({ from, to }) => ({ from, to, cost: [] }))
     if (cancelTimer === undefined && chooseTiling(free, init.model.blocks).missing.length === 0)
@@ -80,7 +85,11 @@ export async function readDirectory(network: Network, init: DirectoryInit): Prom
   cancelTimer?.()
   const [failure] = failures
   if (init.signal?.aborted === true && failure !== undefined) throw failure
-  if (candidates.length > 0) return candidates
+  if (candidates.length > 0) {
+    for (const { message } of [...failures, ...foreign.map(peer => new ModelMismatchError([peer], init.model.name))])
+      logger.warn({ reason: message }, 'a peer is left out')
+    return candidates
+  }
   if (foreign.length > 0) throw new ModelMismatchError(foreign, init.model.name)
   if (failure !== undefined) throw failure
   return []

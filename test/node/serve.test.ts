@@ -97,6 +97,15 @@ describe('what a library user is told', () => {
     const all = await connection.generate({ prompt: ROMEO, maxNewTokens: 4 }).result
     expect([all.leftOut, told]).toEqual([[], []])
   })
+
+  it('a peer that cannot be asked is left out, with a warning that says why', async () => {
+    const [half, gone] = [await serving({ blocks: { from: 0, to: 6 } }), await serving()]
+    await gone.close()
+    const told: string[] = []
+    const peers = [...gone.info.addresses, ...half.info.addresses]
+    await expect(connected(half, { peers, logger: warningTo(told) })).rejects.toThrow('6-12')
+    expect(told).toEqual([expect.stringMatching(`${gone.info.peerId} cannot be reached`)])
+  })
 })
 
 describe('what makes no sense is told before anything is loaded', () => {
