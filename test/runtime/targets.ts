@@ -37,7 +37,11 @@ async function onGpu(): Promise<Target[] | string> {
     const [{ device, gpu }, captured] = [await choose(false), await choose(true)]
     const on = (compute: ComputeType): Target => ({ ...cApi, ...named, name: `CUDA in ${compute}`, device, compute })
     const types: ComputeType[] = (gpu?.computeCapability[0] ?? 0) < 8 ? ['f16'] : ['f16', 'bf16']
-    const wider = (target: Target): Target => ({ ...target, name: `${target.name}, by XQA`, heads: wide })
+    const wider = (target: Target): Target => ({
+      ...target,
+      name: `${target.name}, with heads of ${String(wide.headDim)}`,
+      heads: wide
+    })
     const all = [...types.map(on), { ...on('f16'), name: 'captured CUDA graphs in f16', device: captured.device }]
     return [...all, ...all.map(wider)]
   } catch (error) {

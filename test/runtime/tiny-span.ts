@@ -13,8 +13,8 @@ export interface Heads {
 export const tiny = { blocks: 2, hidden: 32, heads: 4, kvHeads: 2, headDim: 16, maxLength: 12 }
 
 /**
- * Four heads that read from one, of size 64, are what ONNX Runtime's XQA takes on CUDA, as most models' are; those of `tiny`
- * it leaves to flash attention (group_query_attention.cc, is_non_quantized_supported).
+ * Four heads that read from one, of size 64, as most models' are: what ONNX Runtime's XQA takes on CUDA where the environment turns
+ * it on; those of `tiny` it never does (group_query_attention.cc, is_non_quantized_supported).
  */
 export const wide: Heads = { heads: 8, kvHeads: 2, headDim: 64 }
 

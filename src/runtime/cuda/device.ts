@@ -2,9 +2,11 @@ import type { Api } from '../c-api/api.ts'
 import type { Device } from '../c-api/device.ts'
 import type { Pointer } from '../c-api/functions.ts'
 import { type CudaOptions, providerOptions } from './options.ts'
+import { withoutXqa } from './xqa.ts'
 
 /** A GPU by ONNX Runtime's CUDA provider: what it differs in from other devices. */
 export function cudaDevice(id: number, options: CudaOptions = {}): Device {
+  withoutXqa()
   return {
     name: `cuda:${id}`,
     memory: { resident: { name: 'Cuda', id }, crossing: { name: 'CudaPinned', id } },

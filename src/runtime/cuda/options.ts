@@ -21,7 +21,7 @@ export type CudaArena = 'exact' | 'doubling'
  * Flash attention, memory-efficient attention and plain products, of AttentionBackend in contrib_ops/cpu/bert/attention_common.h.
  * Left to itself, 1.30 takes cuDNN's where that library is found and the GPU is of compute capability 9 or later: it compiles
  * a plan for each length of a piece of a prompt, in each thread, and a span's numbers would depend on what else is
- * installed. Decodes of the usual shapes take XQA before any of these.
+ * installed. XQA, which decodes of the usual shapes would take before any of these, is off (xqa.ts).
  */
 const attentionKernels = 1 | 2 | 16
 
