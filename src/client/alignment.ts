@@ -53,9 +53,11 @@ export class Alignment {
    * @throws HopError, CancelledError
    */
   async catchUp(hop: Hop, servers: number, position: number, signal: AbortSignal): Promise<void> {
-    if (position === 0) return
+    // As it is, a new route is at no tokens in epoch 0; later ones may have begun where the client had run the chain itself.
+    if (position === 0 && this.#epoch === 0) return
     const epoch = ++this.#epoch
     await rewind([hop], 0, 0, epoch)
+    if (position === 0) return
     await catchUp(this.#components, hop, { ...this.#init, epoch, position }, signal)
     await rewind([hop], 0, position, ++this.#epoch)
     this.replays += servers

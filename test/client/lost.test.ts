@@ -127,6 +127,20 @@ describe('a server without a spare', () => {
   })
 })
 
+/** The client begins to run the chain itself, and then leaves a route to the first server before anything was computed. */
+const routeAfterOwnChain = {
+  route: 'delegate' as const,
+  verify: 'auto' as const,
+  rows: 1 as const,
+  spares: [],
+  before: 0 as const,
+  outages: [
+    { victims: [1], turns: 0, ms: 751 },
+    { victims: [0, 2], turns: 0, ms: 7_501 },
+    { victims: [1, 2], turns: 0, ms: 11_451 }
+  ]
+}
+
 test('whatever servers are lost, whenever and for however long, the text is the same', async () => {
   const plan = fc.record({
     route: fc.constantFrom(...routes),
@@ -159,6 +173,6 @@ test('whatever servers are lost, whenever and for however long, the text is the 
       expect(await world.drive(Promise.all(passes))).toEqual(ends.map(end => whole[end - 1]))
       await world.drive(chain.close())
     }),
-    { numRuns: 40 }
+    { numRuns: 40, examples: [[routeAfterOwnChain]] }
   )
 })
