@@ -1,5 +1,7 @@
-import { pbkdf2 } from 'node:crypto'
-import { promisify } from 'node:util'
+import { execFileSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
@@ -10,6 +12,7 @@ import { CApiGraph } from '../../src/runtime/c-api/graph.ts'
 import { hostDevice } from '../../src/runtime/c-api/device.ts'
 import { createSession } from '../../src/runtime/c-api/session.ts'
 import { loadBareDecode, loadSpan } from '../../src/runtime/index.ts'
+import { temporaryFolder } from '../model/temporary-folder.ts'
 import { naiveSpan, tiny, tinySpan, values } from './tiny-span.ts'
 
 setFlagsFromString('--expose-gc')
@@ -57,12 +60,22 @@ async function loadTiny() {
   return { graph, decodeAt, output }
 }
 
-/** libuv's default. */
-const poolThreads = 4
+/** libuv's default is 4. */
+const poolThreads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4)
 
-/** Long enough that a run which is queued behind it starts only after the test has terminated it. */
-function occupyPoolThread(): Promise<Buffer> {
-  return promisify(pbkdf2)('password', 'salt', 50_000, 32, 'sha256')
+/** Each thread of libuv's pool waits for the writer of a pipe, and what is queued behind them for `free`. */
+async function occupyPool(): Promise<{ free(): Promise<void> }> {
+  const pipe = join(await temporaryFolder(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const readers = Array.from({ length: poolThreads }, () => open(pipe, 'r'))
+  return {
+    async free() {
+      // For reading and writing: opens at once, whether or not the readers are there yet.
+      const writer = openSync(pipe, 'r+')
+      for (const reader of await Promise.all(readers)) await reader.close()
+      closeSync(writer)
+    }
+  }
 }
 
 describe('the C API', () => {
@@ -128,11 +141,15 @@ describe('the C API', () => {
     const { graph, decodeAt, output } = await loadTiny()
     await decodeAt(0)
     const expected = output.slice()
-    const occupied = Array.from({ length: poolThreads }, occupyPoolThread)
+    const pool = await occupyPool()
     const running = decodeAt(0)
+    const ended = expect(running).rejects.toMatchObject({
+      code: 'RUNTIME_RUN',
+      details: { function: 'RunWithBinding' }
+    })
     graph.terminate()
-    await expect(running).rejects.toMatchObject({ code: 'RUNTIME_RUN', details: { function: 'RunWithBinding' } })
-    await Promise.all(occupied)
+    await pool.free()
+    await ended
     await decodeAt(0)
     expect(output).toEqual(expected)
     await graph.close()
