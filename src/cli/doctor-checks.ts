@@ -52,7 +52,9 @@ export async function checkRuntime({ model: folder, onnxruntime }: ModelLoad, lo
 export type ModelLoad = Pick<ServeOptions, 'model' | 'maxLength' | 'maxSessions' | 'onnxruntime'>
 
 /** How many of the model's blocks the free memory of a device holds. */
-export async function checkModel(options: ModelLoad & Required<Pick<ServeOptions, 'device'>>): Promise<Finding> {
+export async function checkModel(
+  options: ModelLoad & Pick<ServeOptions, 'memory'> & Required<Pick<ServeOptions, 'device'>>
+): Promise<Finding> {
   const about = 'model'
   try {
     const { planServe } = await import('../node/index.ts')

@@ -1,5 +1,14 @@
 import { type Logger, toAndthenError } from '../base/index.ts'
-import { type CudaReport, inspectCuda, installCommand, missingFrom, oldestDriver, problemOf } from '../runtime/index.ts'
+import type { ServeOptions } from '../node/index.ts'
+import {
+  type CudaReport,
+  inspectCuda,
+  installCommand,
+  missingFrom,
+  oldestDriver,
+  problemOf,
+  tooOldToInstall
+} from '../runtime/index.ts'
 import { checkModel, type Finding, type ModelLoad } from './doctor-checks.ts'
 import { bytes } from './serve-ready.ts'
 
@@ -20,15 +29,14 @@ export async function checkCuda(load: ModelLoad, logger: Logger): Promise<Findin
 
 /** Without a GPU everything else works: what is missing is a note. */
 export function describeCuda(report: CudaReport): Finding[] {
-  const { provider, libraries, folders, cudnn, cudaVersion, driver, gpus, runtime } = report
+  const { provider, libraries, folders, cudnn, cudaVersion, gpus, runtime } = report
   const missing = missingFrom(report)
   const found = (about: string, says: string): Finding => ({ about, state: 'ok', says })
   const note = (about: string, says: string): Finding => ({ about, state: 'note', says })
-  const runs = driver.cudaVersion === null ? '' : `, runs CUDA up to ${driver.cudaVersion}`
+  const installs = missing.some(name => name !== driverLibrary)
+  const tooOld = installs ? tooOldToInstall(report) : null
   return [
-    driver.version === null && driver.cudaVersion === null
-      ? note('NVIDIA driver', `none: where there is a GPU, install it, ${oldestDriver} or later`)
-      : found('NVIDIA driver', `${driver.version ?? 'of unknown version'}${runs}`),
+    describeDriver(report),
     ...gpus.map(gpu => {
       const { id, name, computeCapability, totalBytes, freeBytes } = gpu
       const memory = `${freeBytes === null ? 'unknown' : bytes(freeBytes)} free of ${bytes(totalBytes)}`
@@ -45,13 +53,32 @@ export function describeCuda(report: CudaReport): Finding[] {
     ...(provider === null ? [] : [describeCudnn(cudnn)]),
     ...(missing.length > 0 ? [note('', `looked for in ${folders.join(', ')}, and by the system's loader`)] : []),
     describeUse(report),
-    ...(missing.some(name => name !== 'libcuda.so.1')
+    ...(installs
       ? [
+          ...(tooOld === null ? [] : [note('', `before what follows is of use: ${tooOld}`)]),
           note('', `all but the driver is installed by: ${installCommand(runtime.version)}`),
           note('', 'and used with: --onnxruntime ~/.andthen/cuda')
         ]
       : [])
   ]
+}
+
+const driverLibrary = 'libcuda.so.1'
+
+function describeDriver({ driver: { version, cudaVersion }, libraries }: CudaReport): Finding {
+  const about = 'NVIDIA driver'
+  const release = version ?? 'of unknown version'
+  if (cudaVersion !== null) return { about, state: 'ok', says: `${release}, runs CUDA up to ${cudaVersion}` }
+  const container = 'a container is given it as it is started (docker run --gpus all)'
+  if (libraries.some(({ name, path }) => name === driverLibrary && path !== null))
+    return { about, state: 'note', says: `${release}, and does not start` }
+  if (version !== null)
+    return { about, state: 'note', says: `${release}, without its ${driverLibrary}: install that, too; ${container}` }
+  return {
+    about,
+    state: 'note',
+    says: `none: where there is a GPU, install it, ${oldestDriver} or later; ${container}`
+  }
 }
 
 function describeUse({ problem, gpus }: CudaReport): Finding {
@@ -67,13 +94,19 @@ function describeCudnn({ name, path, version }: CudaReport['cudnn']): Finding {
   return { about: name, state: 'ok', says: `${path}, cuDNN ${version ?? 'of unknown version'}; spans do without` }
 }
 
-async function blocksOn({ gpus }: CudaReport, load: ModelLoad): Promise<Finding[]> {
+async function blocksOn(report: CudaReport, load: ModelLoad): Promise<Finding[]> {
   const findings: Finding[] = []
-  for (const { id, problem } of gpus) {
-    if (problem !== null) continue
-    const finding = await checkModel({ ...load, device: `cuda:${id}` })
+  for (const where of placesFor(report)) {
+    const finding = await checkModel({ ...load, ...where })
     // The processor serves all the same.
     findings.push(finding.state === 'missing' ? { ...finding, state: 'note' } : finding)
   }
   return findings
+}
+
+/** GPUs that compute, with what was free of their memory before they were tried out: what that took, this process keeps. */
+export function placesFor({ gpus }: CudaReport): Pick<Required<ServeOptions>, 'device' | 'memory'>[] {
+  return gpus.flatMap(({ id, problem, freeBytes }) => {
+    return problem === null && freeBytes !== null ? [{ device: `cuda:${id}` as const, memory: freeBytes }] : []
+  })
 }

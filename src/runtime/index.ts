@@ -1,7 +1,7 @@
 export { type ChosenDevice, chooseDevice, type DeviceInit, type DeviceWish } from './choose-device.ts'
 export { type BareDecode, type Device, hostDevice, loadBareDecode, timeCopies } from './c-api/index.ts'
 export { type CudaReport, inspectCuda } from './cuda/inspect.ts'
-export { installCommand, missingFrom, oldestDriver, problemOf } from './cuda/require.ts'
+export { installCommand, missingFrom, oldestDriver, problemOf, tooOldToInstall } from './cuda/require.ts'
 export type { CudaArena, CudaOptions } from './cuda/options.ts'
 export { DeviceUnavailableError } from './errors.ts'
 export { loadEnds, loadSpan, type SpanInit } from './load.ts'

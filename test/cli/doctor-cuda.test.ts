@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { describeCuda } from '../../src/cli/doctor-cuda.ts'
+import { describeCuda, placesFor } from '../../src/cli/doctor-cuda.ts'
 import { type CudaReport, installCommand } from '../../src/runtime/index.ts'
 
 const found = (name: string) => ({ name, path: `/cuda/${name}` })
@@ -54,8 +54,35 @@ describe('doctor on CUDA', () => {
     const libraries = [{ name: 'libcuda.so.1', path: null, problem: 'not found' }, found('libcudart.so.13')]
     const driver = { version: null, cudaVersion: null }
     const told = lines({ ...complete, libraries, driver, gpus: [], problem: 'no NVIDIA driver is installed' })
-    expect(told).toContain('note NVIDIA driver: none: where there is a GPU, install it, 580 or later')
+    expect(told).toContain(
+      'note NVIDIA driver: none: where there is a GPU, install it, 580 or later; a container is given it as it is started (docker run --gpus all)'
+    )
     expect(told.join('\n')).not.toContain('pip install')
+  })
+
+  it('tells a driver that does not start, and one whose library is missing, from none', () => {
+    const driver = { version: null, cudaVersion: null }
+    expect(lines({ ...complete, driver })).toContain('note NVIDIA driver: of unknown version, and does not start')
+    const libraries = [{ name: 'libcuda.so.1', path: null, problem: 'not found' }]
+    const without = { ...complete, libraries, driver: { ...driver, version: '580.95.05' } }
+    expect(lines(without)[0]).toContain('note NVIDIA driver: 580.95.05, without its libcuda.so.1: install that, too')
+  })
+
+  it('tells of a driver that is too old before something is installed for it', () => {
+    const driver = { version: '535.183.01', cudaVersion: '12.2' }
+    const told = lines({ ...complete, driver, provider: null, libraries: [], problem: 'none beside ONNX Runtime' })
+    const [before, install] = told.slice(-3)
+    expect(before).toContain('the NVIDIA driver runs CUDA up to 12.2')
+    expect(before).toContain('update the driver to 580 or later')
+    expect(install).toContain('pip install')
+    expect(lines({ ...complete, provider: null }).join()).not.toContain('update the driver')
+  })
+
+  it('counts blocks into the memory that was free before it tried a GPU out', () => {
+    const [h100] = complete.gpus
+    const broken = { ...h100!, id: 1, problem: 'no kernel image' }
+    const unasked = { ...h100!, id: 2, freeBytes: null }
+    expect(placesFor({ ...complete, gpus: [h100!, broken, unasked] })).toEqual([{ device: 'cuda:0', memory: 70 * gib }])
   })
 
   it('names a GPU that computes nothing, and the first one that does', () => {

@@ -26,6 +26,19 @@ const attributes = { capabilityMajor: 75, capabilityMinor: 76 } as const
 
 const nameBytes = 256
 
+/** What to do about some of its errors (CUresult, cuda.h), where CUDA's own words leave that open. */
+const remedies: Readonly<Record<number, string>> = {
+  34: "the CUDA toolkit's stub is found as libcuda.so.1 before the driver's own: take its folder out of LD_LIBRARY_PATH",
+  100: 'see whether nvidia-smi -L lists a GPU, and whether CUDA_VISIBLE_DEVICES hides it; a container is given its GPUs as it is started (docker run --gpus all)',
+  802: 'GPUs that NVSwitch joins wait for nvidia-fabricmanager: start it, in the release of the driver',
+  803: "libcuda.so.1 and the kernel's module are of different releases: restart the machine after an update of the driver; in a container, take the host's library and not one of the image's",
+  804: "a cuda-compat library, which is for data-center GPUs only, is found before the driver's own: take its folder out of LD_LIBRARY_PATH",
+  999: 'nvidia-modprobe -u -c 0, as root, makes /dev/nvidia-uvm where that is missing; else restart the machine'
+}
+
+/** By the major version of CUDA, the oldest driver that runs it (CUDA's release notes, "Minor Version Compatibility"). */
+export const oldestDrivers = { 12: '525', 13: '580' } as const satisfies Readonly<Record<number, string>>
+
 /**
  * Asks the driver, by CUDA's driver API: it comes with the driver and needs no other library.
  *
@@ -42,8 +55,11 @@ export function askDriver(library: ReturnType<typeof Koffi.load>): CudaDriver {
     if (status === 0) return
     const text: [string | null] = [null]
     errorString(status, text)
+    const remedy = remedies[status]
     const message = `the NVIDIA driver says: ${text[0] ?? 'unknown error'} (${what}, ${status})`
-    throw new DeviceUnavailableError(message, { details: { function: what, status } })
+    throw new DeviceUnavailableError(remedy === undefined ? message : `${message}: ${remedy}`, {
+      details: { function: what, status }
+    })
   }
   const one = (name: string, type: string, ...args: readonly (readonly [type: string, value: unknown])[]): unknown => {
     const out: [unknown] = [null]
@@ -94,6 +110,22 @@ export function askDriver(library: ReturnType<typeof Koffi.load>): CudaDriver {
 /** CUDA's versions: 13000 is 13.0, 12090 is 12.9. */
 export function versionText(version: number): string {
   return `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`
+}
+
+/**
+ * A driver runs what was built for its own major version of CUDA and for earlier ones (CUDA's compatibility guide).
+ *
+ * @param driver - of CUDA, the newest that the driver runs
+ * @param built - of CUDA, what something is built for: `13.0`, or `13`
+ * @returns why not, for people; null where it does, or either is not known
+ */
+export function tooOld(driver: string | null, built: string | null): string | null {
+  if (driver === null || built === null) return null
+  const major = Number.parseInt(built)
+  if (Number.parseInt(driver) >= major) return null
+  const oldest = (oldestDrivers as Readonly<Record<number, string>>)[major]
+  const update = oldest === undefined ? 'update the driver' : `update the driver to ${oldest} or later`
+  return `the NVIDIA driver runs CUDA up to ${driver} and the provider is built for ${built}: ${update}`
 }
 
 /** The driver's own version, such as `580.95.05`; null where there is no driver, or it does not say. */

@@ -7,9 +7,10 @@ import { importKoffi } from '../c-api/library.ts'
 import { DeviceUnavailableError } from '../errors.ts'
 import { tryDevice } from '../trial.ts'
 import { cudaDevice } from './device.ts'
-import { askDriver, type CudaDriver, driverVersion, type Gpu, versionText } from './driver.ts'
+import { askDriver, type CudaDriver, driverVersion, type Gpu, tooOld, versionText } from './driver.ts'
 import { neededLibraries } from './elf.ts'
 import { type CudaLibrary, libraryFolders, loadedLibrary, loadLibraries } from './libraries.ts'
+import { otherRelease } from './provider-release.ts'
 
 /** What there is of CUDA, and what is missing for a span to run on it. */
 export interface CudaReport {
@@ -68,23 +69,17 @@ export async function inspectCuda(
   const libraries = [...(await sharedPart(provider, folder)), ...(await loadLibraries(koffi, names, folders))]
   const [cudnn = { name: cudnnLibrary, path: null }] =
     provider === null ? [] : await loadLibraries(koffi, [cudnnLibrary], folders)
-  let problem = firstProblem(provider, folder, libraries)
-  let driver: CudaDriver | undefined
-  const driverHandle = loadedLibrary(driverLibrary)
-  if (driverHandle !== undefined) {
-    try {
-      driver = askDriver(driverHandle)
-      if (driver.gpus.length === 0) problem ??= 'the NVIDIA driver shows no device'
-    } catch (error) {
-      problem ??= toAndthenError(error).message
-    }
-  }
-  const runtimeVersion = numberFrom(
-    names.find(name => name.startsWith('libcudart.')),
-    'cudaRuntimeGetVersion'
-  )
+  const cudart = names.find(name => name.startsWith('libcudart.'))
+  const runtimeVersion = numberFrom(cudart, 'cudaRuntimeGetVersion')
   const cudaVersion = runtimeVersion === null ? null : versionText(runtimeVersion)
-  problem ??= tooOld(driver?.cudaVersion ?? null, cudaVersion) ?? tryProvider(api, driver?.gpus[0]?.id ?? 0)
+  const { driver, problem: driverProblem } = askedDriver(libraries)
+  // What is farther below comes first: who installs the libraries for a driver that is too old for them does it in vain.
+  const problem =
+    driverProblem ??
+    (await providerProblem(provider, api)) ??
+    tooOld(driver?.cudaVersion ?? null, cudaVersion ?? majorOf(cudart)) ??
+    missingProblem(libraries) ??
+    tryProvider(api, driver?.gpus[0]?.id ?? 0)
   const gpus: AskedGpu[] = []
   for (const gpu of driver?.gpus ?? []) {
     const asked = asks(gpu.id, problem === null)
@@ -104,14 +99,41 @@ export async function inspectCuda(
   }
 }
 
-function firstProblem(provider: string | null, folder: string, libraries: readonly CudaLibrary[]): string | null {
-  if (platform !== 'linux') return `CUDA is supported on Linux, and this is ${platform}`
-  const driver = libraries.find(({ name }) => name === driverLibrary)
-  if (driver?.path === null) return `no NVIDIA driver is installed (${driverLibrary}: ${driver.problem})`
-  if (provider === null) return `${providerName} is not in ${folder}, beside ONNX Runtime`
+function askedDriver(libraries: readonly CudaLibrary[]): { driver?: CudaDriver; problem: string | null } {
+  if (platform !== 'linux') return { problem: `CUDA is supported on Linux, and this is ${platform}` }
+  const library = loadedLibrary(driverLibrary)
+  if (library === undefined) {
+    const why = libraries.find(({ name }) => name === driverLibrary)?.problem ?? 'not found'
+    return { problem: `no NVIDIA driver is installed (${driverLibrary}: ${why})` }
+  }
+  try {
+    const driver = askDriver(library)
+    return { driver, problem: driver.gpus.length > 0 ? null : 'the NVIDIA driver shows no device' }
+  } catch (error) {
+    return { problem: toAndthenError(error).message }
+  }
+}
+
+/** What keeps a provider from being loaded at all, for people. */
+export async function providerProblem(
+  provider: string | null,
+  { library, version }: CudaReport['runtime']
+): Promise<string | null> {
+  if (provider === null) return `${providerName} is not in ${dirname(library)}, beside ONNX Runtime`
+  const other = await otherRelease(provider, version)
+  if (other === null) return null
+  return `${provider} is of ONNX Runtime ${other}, and the library beside it of ${version}: take both from one release`
+}
+
+function missingProblem(libraries: readonly CudaLibrary[]): string | null {
   const missing = libraries.filter(({ path }) => path === null)
   if (missing.length === 0) return null
   return `the CUDA provider lacks ${missing.map(({ name, problem }) => `${name} (${problem})`).join(', ')}`
+}
+
+/** `13`, of libcudart.so.13: what a library that needs it is built for. */
+function majorOf(cudart: string | undefined): string | null {
+  return /\.so\.(\d+)$/.exec(cudart ?? '')?.[1] ?? null
 }
 
 async function sharedPart(provider: string | null, folder: string): Promise<CudaLibrary[]> {
@@ -119,6 +141,9 @@ async function sharedPart(provider: string | null, folder: string): Promise<Cuda
   const path = await existing(join(folder, sharedName))
   return [path === null ? { name: sharedName, path, problem: 'not found' } : { name: sharedName, path }]
 }
+
+/** ONNX Runtime, loaded. */
+type Runtime = Awaited<ReturnType<typeof openEnvironment>>['api']
 
 /** Null where CUDA does not start on the GPU, as where others have taken all of it: no reason to tell nothing at all. */
 function freeOf(driver: CudaDriver | undefined, id: number): number | null {
@@ -130,14 +155,8 @@ function freeOf(driver: CudaDriver | undefined, id: number): number | null {
   }
 }
 
-/** A driver runs what was built for its own major version of CUDA and for earlier ones (CUDA's compatibility guide). */
-export function tooOld(driver: string | null, runtime: string | null): string | null {
-  if (driver === null || runtime === null || Number.parseInt(driver) >= Number.parseInt(runtime)) return null
-  return `the NVIDIA driver runs CUDA up to ${driver} and the provider is built for ${runtime}: update the driver`
-}
-
 /** The provider's own complaint, or null where it loads. */
-function tryProvider(api: Parameters<ReturnType<typeof cudaDevice>['configure']>[0], id: number): string | null {
+function tryProvider(api: Runtime, id: number): string | null {
   const options = api.create('CreateSessionOptions')
   try {
     cudaDevice(id).configure(api, options, false)

@@ -1,4 +1,5 @@
 import { DeviceUnavailableError } from '../errors.ts'
+import { oldestDrivers, tooOld } from './driver.ts'
 import { type AskedGpu, type CudaReport, driverLibrary, inspectCuda, providerName } from './inspect.ts'
 
 /** In the ranges that onnxruntime-gpu's own extras ask for, and none that no span uses, as cuDNN. */
@@ -12,8 +13,8 @@ const cudaPackages = [
 /** Of Python nothing is used afterwards: its libraries are taken as they are for one version, whichever pip runs. */
 const pip = 'pip install --upgrade --no-deps --ignore-requires-python --only-binary :all: --python-version 3.12'
 
-/** The oldest that runs CUDA 13 (CUDA's release notes, "CUDA Toolkit and Driver Versions"). */
-export const oldestDriver = '580'
+/** That runs them. */
+export const oldestDriver = oldestDrivers[13]
 
 /** A GPU that computes. */
 export interface UsableGpu extends AskedGpu {
@@ -33,8 +34,14 @@ export async function requireCuda(id: number, libraryFolder?: string): Promise<U
   if (problem !== null)
     throw new DeviceUnavailableError(`cuda:${id} cannot be used: ${problem}; ${whatToDo(report)}`, { details })
   if (gpu !== undefined) return { ...gpu, freeBytes: gpu.freeBytes ?? 0 }
-  const there = report.gpus.map(each => `cuda:${each.id}`).join(', ')
-  throw new DeviceUnavailableError(`there is no cuda:${id}: this machine has ${there}`, { details })
+  throw new DeviceUnavailableError(noSuchGpu(id, report), { details })
+}
+
+/** That there is no GPU of this number, and which there are. */
+export function noSuchGpu(id: number, { gpus }: Pick<CudaReport, 'gpus'>): string {
+  const visible = process.env['CUDA_VISIBLE_DEVICES']
+  const shown = visible === undefined ? 'this machine has' : `of this machine's, CUDA_VISIBLE_DEVICES=${visible} shows`
+  return `there is no cuda:${id}: ${shown} ${gpus.map(gpu => `cuda:${gpu.id}`).join(', ')}`
 }
 
 /**
@@ -75,9 +82,16 @@ export function installCommand(version: string): string {
   return `${pip} --target ~/.andthen/cuda ${packages}`
 }
 
+/** Why what `installCommand` gives would be of no use yet, for people: the driver is too old for it. */
+export function tooOldToInstall({ driver }: CudaReport): string | null {
+  return tooOld(driver.cudaVersion, '13')
+}
+
 function whatToDo(report: CudaReport): string {
   const missing = missingFrom(report)
-  const driver = missing.includes(driverLibrary) ? [`install NVIDIA's driver, ${oldestDriver} or later`] : []
+  const driver = missing.includes(driverLibrary)
+    ? [`install NVIDIA's driver, ${oldestDriver} or later, or start a container with its GPUs (docker run --gpus all)`]
+    : []
   const rest = missing.some(name => name !== driverLibrary)
     ? ['andthen doctor gives the command that installs the rest']
     : ['andthen doctor says more']

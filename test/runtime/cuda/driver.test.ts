@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { askDriver, driverVersion, versionText } from '../../../src/runtime/cuda/driver.ts'
+import { askDriver, driverVersion, tooOld, versionText } from '../../../src/runtime/cuda/driver.ts'
 
 type Handle = Parameters<typeof askDriver>[0]
 type Native = (...args: never[]) => number
@@ -76,15 +76,23 @@ describe('the NVIDIA driver', () => {
     expect(calls).toEqual(expect.arrayContaining(['cuCtxPopCurrent_v2', 'cuDevicePrimaryCtxRelease_v2']))
   })
 
-  test('without a device says so in its own words', () => {
-    const { handle } = library({ cuInit: () => 100 })
-    expect(() => askDriver(handle)).toThrowError(
-      expect.objectContaining({
-        code: 'DEVICE_UNAVAILABLE',
-        message: 'the NVIDIA driver says: no CUDA-capable device is detected (cuInit, 100)'
-      })
-    )
-  })
+  test.each([
+    [3, 'the NVIDIA driver says: error 3 (cuInit, 3)', /\)$/],
+    [34, 'the NVIDIA driver says: error 34 (cuInit, 34): ', /stub/],
+    [100, 'the NVIDIA driver says: no CUDA-capable device is detected (cuInit, 100): ', /nvidia-smi.*--gpus all/],
+    [802, 'the NVIDIA driver says: error 802 (cuInit, 802): ', /nvidia-fabricmanager/],
+    [803, 'the NVIDIA driver says: error 803 (cuInit, 803): ', /restart the machine/],
+    [804, 'the NVIDIA driver says: error 804 (cuInit, 804): ', /cuda-compat/],
+    [999, 'the NVIDIA driver says: error 999 (cuInit, 999): ', /nvidia-modprobe/]
+  ])(
+    'that does not start, by its error %d, says so in its own words, and what is known to help',
+    (status, says, help) => {
+      const { handle } = library({ cuInit: () => status })
+      const message = expect.stringMatching(help) as string
+      expect(() => askDriver(handle)).toThrowError(expect.objectContaining({ code: 'DEVICE_UNAVAILABLE', message }))
+      expect(() => askDriver(handle)).toThrowError(says)
+    }
+  )
 })
 
 test.each([
@@ -93,6 +101,21 @@ test.each([
   [11_080, '11.8']
 ])('CUDA writes its version %d for %s', (version, text) => {
   expect(versionText(version)).toBe(text)
+})
+
+test.each([
+  ['12.4', '13.0', /built for 13\.0: update the driver to 580 or later$/],
+  ['12.4', '13', /built for 13: update the driver to 580 or later$/],
+  ['11.8', '12.9', /update the driver to 525 or later$/],
+  ['13.0', '14', /built for 14: update the driver$/],
+  ['13.0', '13.5', null],
+  ['13.1', '12.9', null],
+  [null, '13.0', null],
+  ['12.4', null, null]
+])('a driver for CUDA %s and what is built for %s: %s', (driver, built, expected) => {
+  const problem = tooOld(driver, built)
+  if (expected === null) expect(problem).toBeNull()
+  else expect(problem).toMatch(expected)
 })
 
 describe("the driver's own version", () => {

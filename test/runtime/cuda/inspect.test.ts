@@ -2,14 +2,22 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { checkVersion } from '../../../src/runtime/c-api/library.ts'
-import { inspectCuda, tooOld } from '../../../src/runtime/cuda/inspect.ts'
+import { inspectCuda, providerProblem } from '../../../src/runtime/cuda/inspect.ts'
 import { providerOptions } from '../../../src/runtime/cuda/options.ts'
-import { installCommand, missingFrom, problemOf } from '../../../src/runtime/cuda/require.ts'
+import {
+  installCommand,
+  missingFrom,
+  noSuchGpu,
+  problemOf,
+  tooOldToInstall
+} from '../../../src/runtime/cuda/require.ts'
 import { chooseDevice, hostDevice } from '../../../src/runtime/index.ts'
 
 const report = await inspectCuda()
+
+afterEach(() => vi.unstubAllEnvs())
 
 describe('this machine', () => {
   test('either can use CUDA, or says what is missing', () => {
@@ -35,6 +43,15 @@ describe('this machine', () => {
       details: { device: 'cuda:99', missing: missingFrom(report) }
     })
   })
+
+  test.runIf(missingFrom(report).includes('libcuda.so.1'))(
+    'without a driver says how to get one, in a container too',
+    async () => {
+      await expect(chooseDevice({ device: 'cuda' })).rejects.toThrow(
+        /^cuda:0 cannot be used: no NVIDIA driver is installed .*; install NVIDIA's driver, 580 or later, or start a container with its GPUs/
+      )
+    }
+  )
 
   test('computes on the processor when told to, without a look for a GPU', async () => {
     expect(await chooseDevice({ device: 'cpu', libraryFolder: '/nowhere' })).toMatchObject({
@@ -73,15 +90,6 @@ describe('a folder that is named', () => {
   })
 })
 
-test.each([
-  ['12.4', '13.0', true],
-  ['13.0', '13.5', false],
-  ['13.1', '12.9', false],
-  [null, '13.0', false]
-])('a driver for CUDA %s is too old for %s: %s', (driver, runtime, expected) => {
-  expect(tooOld(driver, runtime) !== null).toBe(expected)
-})
-
 test('what is missing but the driver, one command installs: the release that graphs are tried with, whichever Python runs it', () => {
   const command = installCommand('1.30.0')
   expect(command).toContain(" 'onnxruntime-gpu==1.30.0' ")
@@ -93,6 +101,57 @@ test('operators find that command in the documentation', async () => {
   const operations = await readFile(join(import.meta.dirname, '../../../docs/OPERATIONS.md'), 'utf8')
   const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string }
   expect(operations.replace(/ \\\n +/g, ' ')).toContain(installCommand(version))
+})
+
+describe('a provider', () => {
+  const runtime = { version: '1.30.0', library: '/ort/libonnxruntime.so.1.30.0' }
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'andthen-provider-'))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  const provider = async (text: string): Promise<string> => {
+    const file = join(folder, 'libonnxruntime_providers_cuda.so')
+    await writeFile(file, text)
+    return file
+  }
+
+  test('that is not beside ONNX Runtime is told by its name', async () => {
+    expect(await providerProblem(null, runtime)).toBe(
+      'libonnxruntime_providers_cuda.so is not in /ort, beside ONNX Runtime'
+    )
+  })
+
+  test("of another release than ONNX Runtime's is not loaded, which would crash the process", async () => {
+    const file = await provider('ELF\0cudaSetDevice\x001.27.0\0')
+    expect(await providerProblem(file, runtime)).toBe(
+      `${file} is of ONNX Runtime 1.27.0, and the library beside it of 1.30.0: take both from one release`
+    )
+  })
+
+  test.each(['ELF\x001.30.0\0', 'ELF\x001.2.3\x001.30.0\0', 'of no release'])('is loaded: %j', async text => {
+    expect(await providerProblem(await provider(text), runtime)).toBeNull()
+  })
+})
+
+test('a GPU that is not there is told with those that are, and what hides others', () => {
+  const gpu = { name: 'GPU', computeCapability: [9, 0], totalBytes: 1, freeBytes: 1, problem: null } as const
+  const gpus = [
+    { ...gpu, id: 0 },
+    { ...gpu, id: 1 }
+  ]
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined)
+  expect(noSuchGpu(9, { gpus })).toBe('there is no cuda:9: this machine has cuda:0, cuda:1')
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', '4,6')
+  expect(noSuchGpu(9, { gpus })).toContain('CUDA_VISIBLE_DEVICES=4,6 shows cuda:0, cuda:1')
+})
+
+test('a driver that is too old for what is installed says so before it is', () => {
+  const withDriver = (cudaVersion: string | null) => ({ ...report, driver: { version: null, cudaVersion } })
+  expect(tooOldToInstall(withDriver('12.8'))).toContain('update the driver to 580 or later')
+  expect(tooOldToInstall(withDriver('13.0'))).toBeNull()
+  expect(tooOldToInstall(withDriver(null))).toBeNull()
 })
 
 test('a GPU that computes nothing is told by its name, with its compute capability', () => {
