@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { arch, platform } from 'node:process'
 import type { default as Koffi } from 'koffi'
+import { cutOffProblem } from '../elf.ts'
 import { RuntimeLoadError } from '../errors.ts'
 import { withoutTelemetry } from '../telemetry.ts'
 import { Api } from './api.ts'
@@ -82,6 +83,8 @@ export async function loadLibrary(folder?: string): Promise<Api> {
   const path = await findLibrary(folder)
   withoutTelemetry()
   try {
+    const cutOff = await cutOffProblem(path)
+    if (cutOff !== null) throw new RuntimeLoadError(cutOff)
     const library = koffi.load(path)
     loadedForGood.push(library)
     const [getApi, getVersion] = koffi.decode(

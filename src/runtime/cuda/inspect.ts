@@ -1,14 +1,14 @@
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { platform } from 'node:process'
 import { toAndthenError } from '../../base/index.ts'
 import { openEnvironment } from '../c-api/environment.ts'
 import { importKoffi } from '../c-api/library.ts'
+import { cutOffProblem, readElf } from '../elf.ts'
 import { DeviceUnavailableError } from '../errors.ts'
 import { tryDevice } from '../trial.ts'
 import { cudaDevice } from './device.ts'
 import { askDriver, type CudaDriver, driverVersion, type Gpu, tooOld, versionText } from './driver.ts'
-import { neededLibraries } from './elf.ts'
 import { type CudaLibrary, libraryFolders, loadedLibrary, loadLibraries } from './libraries.ts'
 import { otherRelease } from './provider-release.ts'
 
@@ -64,7 +64,7 @@ export async function inspectCuda(
   const folder = dirname(api.library)
   const folders = await libraryFolders(folder)
   const provider = await existing(join(folder, providerName))
-  const needed = provider === null ? [] : ((await neededLibraries(provider)) ?? [])
+  const needed = provider === null ? [] : ((await readElf(provider))?.needed ?? [])
   const names = [driverLibrary, ...needed.filter(name => cudaNames.test(name) && name !== driverLibrary)]
   const libraries = [...(await sharedPart(provider, folder)), ...(await loadLibraries(koffi, names, folders))]
   const [cudnn = { name: cudnnLibrary, path: null }] =
@@ -120,6 +120,8 @@ export async function providerProblem(
   { library, version }: CudaReport['runtime']
 ): Promise<string | null> {
   if (provider === null) return `${providerName} is not in ${dirname(library)}, beside ONNX Runtime`
+  const cutOff = await cutOffProblem(provider)
+  if (cutOff !== null) return cutOff
   const other = await otherRelease(provider, version)
   if (other === null) return null
   return `${provider} is of ONNX Runtime ${other}, and the library beside it of ${version}: take both from one release`
@@ -194,9 +196,7 @@ function cudnnVersion(): string | null {
   return `${Math.floor(version / 10_000)}.${Math.floor((version % 10_000) / 100)}.${version % 100}`
 }
 
-function existing(file: string): Promise<string | null> {
-  return access(file).then(
-    () => file,
-    () => null
-  )
+async function existing(file: string): Promise<string | null> {
+  const there = await stat(file).catch(() => null)
+  return there?.isFile() === true ? file : null
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { default as Koffi } from 'koffi'
+import { cutOffProblem } from '../elf.ts'
 
 type LibraryHandle = ReturnType<typeof Koffi.load>
 
@@ -26,22 +27,37 @@ export async function loadLibraries(
   names: readonly string[],
   folders: readonly string[]
 ): Promise<CudaLibrary[]> {
-  const problems = new Map<string, string>()
+  const problems = await cutOff(names, folders)
+  // Nothing beside a library that is cut off is loaded, either: it may bring it in, from its own folder.
+  const [from, absent] = problems.size === 0 ? [folders, 'not found'] : [[], 'not tried beside one that is cut off']
   // Some need each other, in no order that is known here: as long as one more loads, the rest is tried again.
-  let left = names.filter(name => !loaded.has(name))
+  let left = names.filter(name => !loaded.has(name) && !problems.has(name))
   for (let before = Infinity; left.length > 0 && left.length < before; ) {
     before = left.length
     for (const name of left) {
-      const problem = tryFolders(koffi, name, folders)
-      if (problem !== null) problems.set(name, problem)
+      const problem = tryFolders(koffi, name, from)
+      if (problem === null || problem === '') problems.delete(name)
+      else problems.set(name, problem)
     }
     left = left.filter(name => !loaded.has(name))
   }
   const maps = await readFile('/proc/self/maps', 'utf8').catch(() => '')
   return names.map(name => {
-    if (!loaded.has(name)) return { name, path: null, problem: problems.get(name) ?? 'it does not load' }
+    if (!loaded.has(name)) return { name, path: null, problem: problems.get(name) ?? absent }
     return { name, path: pathIn(maps, name) ?? name }
   })
+}
+
+/** Of the libraries that are there in part, by their names, why they must not be loaded. */
+async function cutOff(names: readonly string[], folders: readonly string[]): Promise<Map<string, string>> {
+  const problems = new Map<string, string>()
+  for (const name of names) {
+    for (const folder of folders) {
+      const problem = await cutOffProblem(join(folder, name)).catch(() => null)
+      if (problem !== null) problems.set(name, problem)
+    }
+  }
+  return problems
 }
 
 /** A library that `loadLibraries` has loaded. */
@@ -52,7 +68,7 @@ export function loadedLibrary(name: string): LibraryHandle | undefined {
 /** The loader's words for a file that does not exist (dlopen(3), and koffi's prefix). */
 const notThere = /^Failed to load shared library: cannot open shared object file: No such file/
 
-/** The loader's complaint, or null where it loaded. */
+/** The loader's complaint, empty where there is no such file; null where it loaded. */
 function tryFolders(koffi: typeof Koffi, name: string, folders: readonly string[]): string | null {
   let problem = ''
   for (const path of [...folders.map(folder => join(folder, name)), name]) {
@@ -65,7 +81,7 @@ function tryFolders(koffi: typeof Koffi, name: string, folders: readonly string[
       if (!notThere.test(message)) problem = message.replace(/^Failed to load shared library: /, '')
     }
   }
-  return problem === '' ? 'not found' : problem
+  return problem
 }
 
 /** The file behind a library of the process (proc_pid_maps(5)). */

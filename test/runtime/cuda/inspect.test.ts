@@ -113,7 +113,7 @@ describe('a provider', () => {
 
   const provider = async (text: string): Promise<string> => {
     const file = join(folder, 'libonnxruntime_providers_cuda.so')
-    await writeFile(file, text)
+    await writeFile(file, text, 'latin1')
     return file
   }
 
@@ -128,6 +128,16 @@ describe('a provider', () => {
     expect(await providerProblem(file, runtime)).toBe(
       `${file} is of ONNX Runtime 1.27.0, and the library beside it of 1.30.0: take both from one release`
     )
+  })
+
+  test('that was copied in part is not loaded, which would crash the process', async () => {
+    // A 64-bit ELF file whose program headers would be behind its end.
+    const header = Buffer.alloc(64)
+    header.write('\x7fELF\x02\x01', 'latin1')
+    header.writeBigUInt64LE(64n, 32)
+    header.writeUInt16LE(56, 54)
+    header.writeUInt16LE(1, 56)
+    expect(await providerProblem(await provider(header.toString('latin1')), runtime)).toContain('is cut off')
   })
 
   test.each(['ELF\x001.30.0\0', 'ELF\x001.2.3\x001.30.0\0', 'of no release'])('is loaded: %j', async text => {

@@ -12,34 +12,50 @@ interface Segment {
   readonly size: number
 }
 
-/**
- * The shared libraries that a 64-bit ELF library asks the system's loader for, in its order (DT_NEEDED). The loader itself
- * names only the first that it misses.
- *
- * @returns null for a file of another kind
- */
-export async function neededLibraries(file: string): Promise<string[] | null> {
+export interface ElfLibrary {
+  /** The shared libraries that it asks the system's loader for, in its order (DT_NEEDED). The loader itself names only the first that it misses. */
+  readonly needed: string[]
+  /**
+   * The file ends before what it says it holds, as where a copy was interrupted. The loader may map it all the same: the
+   * process then dies, by SIGBUS, of what is not there.
+   */
+  readonly cutOff: boolean
+}
+
+/** @returns null for a file that is no 64-bit ELF library */
+export async function readElf(file: string): Promise<ElfLibrary | null> {
   const handle = await open(file, 'r')
   const read = async (offset: number, size: number): Promise<Buffer> => {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, offset)
     return buffer.subarray(0, bytesRead)
   }
   try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) return null
     const start = await read(0, header.size)
     const elf64 = start.length === header.size && start.readUInt32BE(0) === header.magic && start[4] === 2
     if (!elf64 || start[5] !== 1) return null
-    const size = start.readUInt16LE(header.programSizeAt)
-    const count = start.readUInt16LE(header.programCountAt)
-    const segments = segmentsOf(await read(word(start, header.programsAt), size * count), size)
+    const [size, count] = [start.readUInt16LE(header.programSizeAt), start.readUInt16LE(header.programCountAt)]
+    const programsAt = word(start, header.programsAt)
+    if (programsAt + size * count > stat.size) return { needed: [], cutOff: true }
+    const segments = segmentsOf(await read(programsAt, size * count), size)
+    if (segments.some(({ offset, size }) => offset + size > stat.size)) return { needed: [], cutOff: true }
     const dynamic = segments.find(({ type }) => type === program.dynamic)
-    if (dynamic === undefined) return []
+    if (dynamic === undefined) return { needed: [], cutOff: false }
     const entries = entriesOf(await read(dynamic.offset, dynamic.size))
     const only = (tag: number): number => entries.find(([found]) => found === tag)?.[1] ?? 0
     const strings = await read(fileOffset(segments, only(entry.stringTable)), only(entry.stringSize))
-    return entries.filter(([tag]) => tag === entry.needed).map(([, at]) => text(strings, at))
+    const needed = entries.filter(([tag]) => tag === entry.needed).map(([, at]) => text(strings, at))
+    return { needed, cutOff: false }
   } finally {
     await handle.close()
   }
+}
+
+/** Why a library must not be loaded, for people; null where nothing is known against it. */
+export async function cutOffProblem(file: string): Promise<string | null> {
+  const elf = await readElf(file)
+  return elf?.cutOff === true ? `${file} is cut off, as by a copy that was interrupted: copy or install it again` : null
 }
 
 function segmentsOf(table: Buffer, size: number): Segment[] {
