@@ -89,7 +89,9 @@ describe('doctor on CUDA', () => {
     const [h100] = complete.gpus
     const b200 = { ...h100!, name: 'NVIDIA B200', computeCapability: [10, 0], problem: 'no kernel image' } as const
     const both = lines({ ...complete, gpus: [b200, { ...h100!, id: 1 }] })
-    expect(both).toContain('note cuda:0: NVIDIA B200, of compute capability 10.0, computes nothing: no kernel image')
+    expect(both).toContain(
+      'note cuda:0: NVIDIA B200 (compute capability 10.0, 71680 of 81920 MiB free) computes nothing: no kernel image'
+    )
     expect(both).toContain('ok CUDA: can be used, a trial says: serve --device cuda:1, which auto takes')
     expect(lines({ ...complete, gpus: [b200] })).toContain('note CUDA: cannot be used: no GPU here computes')
   })

@@ -64,10 +64,16 @@ export async function firstCuda(libraryFolder?: string): Promise<UsableGpu> {
   throw failures[0] ?? new RangeError('no GPU was tried')
 }
 
-/** Why a GPU is of no use, for people. */
-export function problemOf({ name, computeCapability, problem }: AskedGpu): string | null {
+/** Why a GPU is of no use, for people, with what that may come of: its generation, and what others have of its memory. */
+export function problemOf({ name, computeCapability, freeBytes, totalBytes, problem }: AskedGpu): string | null {
   if (problem === null) return null
-  return `${name}, of compute capability ${computeCapability.join('.')}, computes nothing: ${problem}`
+  const free = freeBytes === null ? 'unknown' : mebibytes(freeBytes)
+  const what = `compute capability ${computeCapability.join('.')}, ${free} of ${mebibytes(totalBytes)} MiB free`
+  return `${name} (${what}) computes nothing: ${problem}`
+}
+
+function mebibytes(bytes: number): string {
+  return String(Math.floor(bytes / 2 ** 20))
 }
 
 /** Files that the provider lacks. */

@@ -164,12 +164,14 @@ test('a driver that is too old for what is installed says so before it is', () =
   expect(tooOldToInstall(withDriver(null))).toBeNull()
 })
 
-test('a GPU that computes nothing is told by its name, with its compute capability', () => {
-  const gpu = { id: 0, name: 'NVIDIA B200', computeCapability: [10, 0], totalBytes: 1, freeBytes: 1 } as const
+test('a GPU that computes nothing is told by its name, with its compute capability and what is free of its memory', () => {
+  const memory = { totalBytes: 80 * 2 ** 30, freeBytes: 100 * 2 ** 20 }
+  const gpu = { id: 0, name: 'NVIDIA B200', computeCapability: [10, 0], ...memory } as const
   expect(problemOf({ ...gpu, problem: null })).toBeNull()
   expect(problemOf({ ...gpu, problem: 'no kernel image is available' })).toBe(
-    'NVIDIA B200, of compute capability 10.0, computes nothing: no kernel image is available'
+    'NVIDIA B200 (compute capability 10.0, 100 of 81920 MiB free) computes nothing: no kernel image is available'
   )
+  expect(problemOf({ ...gpu, freeBytes: null, problem: 'it is busy' })).toContain('unknown of 81920 MiB free')
 })
 
 describe('options of the provider', () => {
