@@ -29,10 +29,12 @@ export class Copier {
   readonly #runOptions: Pointer
   readonly #binding: Pointer
   readonly #turns: Turns
+  readonly #device: Device
 
-  private constructor(environment: Environment, session: Pointer, turns: Turns) {
+  private constructor(environment: Environment, session: Pointer, turns: Turns, device: Device) {
     const { api } = environment
     this.#environment = environment
+    this.#device = device
     this.#session = session
     this.#turns = turns
     this.#runOptions = api.create('CreateRunOptions')
@@ -46,7 +48,7 @@ export class Copier {
     const plain = { ...device, replays: false }
     const turns = device.replays ? environment.turns : new Turns()
     const init = { graph: buildCopyGraph(), threads: 1 }
-    return new Copier(environment, await turns.take(() => createSession(environment, init, plain)), turns)
+    return new Copier(environment, await turns.take(() => createSession(environment, init, plain)), turns, device)
   }
 
   /** Copies take their turns; `from` is read, and `to` written, until the promise settles. */
@@ -97,6 +99,7 @@ export class Copier {
       api.call(command, this.#binding, name, value)
     }
     try {
+      this.#device.enter?.()
       bind('BindInput', 'from', from)
       bind('BindOutput', 'to', to)
       // What is on the device is not copied as it is bound, and waiting for the device would be waiting for other work on it.

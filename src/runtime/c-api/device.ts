@@ -26,6 +26,12 @@ export interface Device {
    * @throws RuntimeRunError
    */
   configure(api: Api, sessionOptions: Pointer, replays: boolean): void
+  /**
+   * Makes it the device that the calling thread waits for: ONNX Runtime sets that as a run begins, and not as inputs are
+   * bound, whose copies `SynchronizeBoundInputs` waits for on whichever device the thread used last. Absent where there is
+   * nothing to choose.
+   */
+  enter?(): void
 }
 
 export const hostDevice: Device = { name: 'cpu', memory: null, replays: false, config: {}, configure: () => undefined }

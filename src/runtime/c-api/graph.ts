@@ -22,7 +22,7 @@ export class CApiGraph implements LoadedGraph {
   readonly #runOptions: RunOptionsSet
   readonly #windows = new Map<number, PreparedWindow>()
   readonly #mostWindows: number
-  readonly #device: string
+  readonly #device: Device
   #lost: DeviceLostError | undefined
   #terminated = false
   #inFlight: Promise<void> = Promise.resolve()
@@ -30,7 +30,7 @@ export class CApiGraph implements LoadedGraph {
 
   private constructor(session: Pointer, environment: Environment, plan: GraphPlan, on: Device, placement: Placement) {
     this.replays = on.replays
-    this.#device = on.name
+    this.#device = on
     this.#environment = environment
     this.#session = session
     this.#plan = plan
@@ -98,6 +98,7 @@ export class CApiGraph implements LoadedGraph {
   async #begin(call: GraphCall): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost
     const window = this.#window(call)
+    this.#device.enter?.()
     window.bindPorts(call)
     const options = this.#runOptions.begin(call.tokens === 1 ? this.#idOf(call) : undefined)
     const { ports, alone } = this.#placement
@@ -132,7 +133,7 @@ export class CApiGraph implements LoadedGraph {
     const { check } = this.#placement
     if (check !== undefined && !this.#terminated && error instanceof RuntimeRunError && this.#lost === undefined) {
       await check().catch((cause: unknown) => {
-        this.#lost = new DeviceLostError(this.#device, error.message, { cause })
+        this.#lost = new DeviceLostError(this.#device.name, error.message, { cause })
       })
     }
     throw this.#lost ?? error

@@ -1,6 +1,7 @@
 import type { Api } from '../c-api/api.ts'
 import type { Device } from '../c-api/device.ts'
 import type { Pointer } from '../c-api/functions.ts'
+import { cudart } from './libraries.ts'
 import { type CudaOptions, providerOptions } from './options.ts'
 import { withoutXqa } from './xqa.ts'
 
@@ -17,7 +18,8 @@ export function cudaDevice(id: number, options: CudaOptions = {}): Device {
       // What is replayed does not compute on the host again: a graph with nodes there is refused, rather than be wrong.
       if (graph) api.call('AddSessionConfigEntry', sessionOptions, 'session.disable_cpu_ep_fallback', '1')
       append(api, sessionOptions, providerOptions(id, { ...options, graph }))
-    }
+    },
+    enter: () => cudart()?.setDevice(id)
   }
 }
 

@@ -65,6 +65,19 @@ export function loadedLibrary(name: string): LibraryHandle | undefined {
   return loaded.get(name)
 }
 
+let runtime: { setDevice(id: number): void } | undefined
+
+/** CUDA's runtime library as it is loaded, in whichever version; undefined before that. */
+export function cudart(): typeof runtime {
+  if (runtime !== undefined) return runtime
+  const handle = [...loaded].find(([name]) => name.startsWith('libcudart.'))?.[1]
+  if (handle === undefined) return undefined
+  // A device that does not work is told of by what is done on it next.
+  const setDevice = handle.func('int cudaSetDevice(int)')
+  runtime = { setDevice: id => void setDevice(id) }
+  return runtime
+}
+
 /** The loader's words for a file that does not exist (dlopen(3), and koffi's prefix). */
 const notThere = /^Failed to load shared library: cannot open shared object file: No such file/
 
