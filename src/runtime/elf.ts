@@ -13,7 +13,10 @@ interface Segment {
 }
 
 export interface ElfLibrary {
-  /** The shared libraries that it asks the system's loader for, in its order (DT_NEEDED). The loader itself names only the first that it misses. */
+  /**
+   * The shared libraries that it asks the system's loader for, in its order (DT_NEEDED). The loader itself names only the
+   * first that it misses.
+   */
   readonly needed: string[]
   /**
    * The file ends before what it says it holds, as where a copy was interrupted. The loader may map it all the same: the
@@ -39,7 +42,8 @@ export async function readElf(file: string): Promise<ElfLibrary | null> {
     const programsAt = word(start, header.programsAt)
     if (programsAt + size * count > stat.size) return { needed: [], cutOff: true }
     const segments = segmentsOf(await read(programsAt, size * count), size)
-    if (segments.some(({ offset, size }) => offset + size > stat.size)) return { needed: [], cutOff: true }
+    const ends = segments.filter(({ type }) => type === program.load).map(({ offset, size }) => offset + size)
+    if (ends.some(end => end > stat.size)) return { needed: [], cutOff: true }
     const dynamic = segments.find(({ type }) => type === program.dynamic)
     if (dynamic === undefined) return { needed: [], cutOff: false }
     const entries = entriesOf(await read(dynamic.offset, dynamic.size))
