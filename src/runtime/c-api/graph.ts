@@ -113,6 +113,7 @@ export class CApiGraph implements LoadedGraph {
   /**
    * ONNX Runtime returns from a run that failed or was ended with kernels still queued on the device, which write to the
    * cache. They are waited for here: whatever comes next would, as it binds its inputs, but hold up the event loop for that.
+   * (It may, where the pool's thread has run nothing on this device yet, and waits for another one: see `Device.enter`.)
    */
   async #compute({ binding }: PreparedWindow, options: Pointer): Promise<void> {
     const { api } = this.#environment
