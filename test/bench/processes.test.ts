@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { freeze, killHard, thaw } from '../../src/bench/fault.ts'
 import { type ServerInit, ServerProcess, startServers } from '../../src/bench/processes.ts'
+import { until } from '../network/cluster.ts'
 import { runSources } from './run-sources.ts'
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -30,6 +31,8 @@ describe('a server process', () => {
   test('is started once it says that it serves, whatever else it prints', async () => {
     const server = await start('ready')
     expect(server.ready).toMatchObject({ event: 'ready', blocks: [0, 4], admin: 'http://127.0.0.1:2' })
+    // It comes by another pipe.
+    await until(() => server.stderr !== '')
     expect(server.stderr).toBe('mode ready\n')
     expect(alive(server.pid)).toBe(true)
   })
@@ -42,10 +45,16 @@ describe('a server process', () => {
   })
 
   test('one that will not drain is killed', async () => {
-    const server = await start('stubborn', { stopTimeoutMs: 50 })
-    await server.stop()
+    const server = await start('stubborn', { stopTimeoutMs: 5_000 })
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const stopped = server.stop()
+    await until(() => server.stderr.includes('not yet'))
+    vi.advanceTimersByTime(4_999)
+    expect(alive(server.pid)).toBe(true)
+    vi.advanceTimersByTime(1)
+    await stopped
     expect(alive(server.pid)).toBe(false)
-    expect(server.stderr).toContain('not yet')
   })
 
   test('one that ends before it serves is an error with its last words', async () => {

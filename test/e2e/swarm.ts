@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { type Link, type Relay, type ServerProcess, startServers } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import type { SessionSnapshot } from '../../src/inference/index.ts'
 import { type Ended, program } from '../cli/program.ts'
+import { quietPort } from '../network/ports.ts'
 
 /** Time limit of tests that start many processes, ms: machines that build several things at once are slow. */
 export const patience = 180_000
@@ -26,7 +25,8 @@ export interface LinkedServer {
 export async function serveBehindLinks(relay: Relay, spans: readonly string[]): Promise<LinkedServer[]> {
   const places = await Promise.all(
     spans.map(async blocks => {
-      const port = await freePort()
+      // A link must know its target's port before the server listens there.
+      const port = await quietPort()
       return { blocks, port, link: await relay.startLink({ target: { host: '127.0.0.1', port } }) }
     })
   )
@@ -37,16 +37,6 @@ export async function serveBehindLinks(relay: Relay, spans: readonly string[]): 
     })
   )
   return places.flatMap(({ link }, i) => ({ server: servers[i]!, link }))
-}
-
-/** A link must know its target's port before the server listens there. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
 
 export async function stopAll(servers: readonly ServerProcess[]): Promise<void> {

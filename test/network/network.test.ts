@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
+  type CallOptions,
   createIdentity,
   freeListenAddresses,
   type Network,
@@ -153,18 +154,23 @@ describe('connections', () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const silentPort = (silent.address() as { port: number }).port
-    const cases: [string | string[], string, object][] = [
+    const cases: [string | string[], string, object, CallOptions?][] = [
       [address, '/test/none', { code: 'PROTOCOL_NOT_SUPPORTED', details: { protocol: '/test/none' } }],
       [address.replace(server.peerId, stranger), '/x', { code: 'PEER_UNREACHABLE', reason: 'wrong-peer' }],
       [`/ip4/127.0.0.1/tcp/1/p2p/${stranger}`, '/x', { code: 'PEER_UNREACHABLE', reason: 'refused' }],
-      [`/ip4/127.0.0.1/tcp/${silentPort}/p2p/${stranger}`, '/x', { code: 'PEER_UNREACHABLE', reason: 'timeout' }],
+      [
+        `/ip4/127.0.0.1/tcp/${silentPort}/p2p/${stranger}`,
+        '/x',
+        { code: 'PEER_UNREACHABLE', reason: 'timeout' },
+        { timeoutMs: 300 }
+      ],
       [(await createIdentity()).peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'no-address' }],
       [client.peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'self' }],
       ['/ip4/127.0.0.1/tcp/1', '/x', { code: 'USAGE' }],
       [[], '/x', { code: 'USAGE' }]
     ]
-    for (const [target, protocol, error] of cases) {
-      const opened = client.openStream(target, protocol, { timeoutMs: 300 })
+    for (const [target, protocol, error, options] of cases) {
+      const opened = client.openStream(target, protocol, options)
       await expect(opened, String(target)).rejects.toMatchObject(error)
     }
     silent.close()

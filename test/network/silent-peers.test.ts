@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { ManualClock } from '../../src/base/index.ts'
 import { type Link, Relay } from '../../src/bench/index.ts'
 import type { Network } from '../../src/network/index.ts'
 import { runSources } from '../bench/run-sources.ts'
@@ -28,9 +29,18 @@ async function linked(server: Network): Promise<{ link: Link; address: string }>
   return { link, address: address.replace(/tcp\/\d+/, `tcp/${link.port}`) }
 }
 
+/** Lets time pass by the networks' clock, and what it brings about happen, until `condition` holds. */
+async function passUntil(clock: ManualClock, condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    clock.advance(100)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
 describe('a black hole', () => {
   it('ends a connection in use, at both ends, by the pings that get no answer', async () => {
-    const keepAlive = { keepAliveMs: 100, connectionIdleTimeoutMs: 0 }
+    const clock = new ManualClock()
+    const keepAlive = { clock, keepAliveMs: 1_000, connectionIdleTimeoutMs: 0 }
     const server = await cluster.server(keepAlive)
     const client = await cluster.client(keepAlive)
     await server.handle('/test/echo', echo)
@@ -39,10 +49,14 @@ describe('a black hole', () => {
     const back = read(stream, 1)
     stream.send([new Uint8Array(1)])
     await back
-    const lost = ended(stream)
+    let lost: Error | undefined
+    void ended(stream).then(error => {
+      lost = error
+    })
     await link.blackhole()
-    expect(await lost).toMatchObject({ code: 'CONNECTION_LOST', retryable: true })
-    await until(() => server.counters.connectionsOpen === 0)
+    await passUntil(clock, () => client.counters.connectionsOpen + server.counters.connectionsOpen === 0)
+    expect(lost).toMatchObject({ code: 'CONNECTION_LOST', retryable: true })
+    expect([client.counters.connectionsDead, server.counters.connectionsDead]).toEqual([1, 1])
     for (const { counters } of [client, server])
       expect(counters).toMatchObject({ connectionsOpen: 0, streamsOpen: 0, leasesOpen: 0 })
     await link.restore()
@@ -50,13 +64,14 @@ describe('a black hole', () => {
   })
 
   it('pins no connection that idles: it is closed without an answer', async () => {
-    const server = await cluster.server({ keepAliveMs: 0, connectionIdleTimeoutMs: 1_000 })
-    const client = await cluster.client({ keepAliveMs: 0, connectionIdleTimeoutMs: 1_000 })
+    const clock = new ManualClock()
+    const server = await cluster.server({ clock, keepAliveMs: 0, connectionIdleTimeoutMs: 1_000 })
+    const client = await cluster.client({ clock, keepAliveMs: 0, connectionIdleTimeoutMs: 1_000 })
     const { link, address } = await linked(server)
     await client.ping(address)
     await until(() => client.counters.leasesOpen + server.counters.leasesOpen === 0)
     await link.blackhole()
-    await until(() => client.counters.connectionsOpen + server.counters.connectionsOpen === 0)
+    await passUntil(clock, () => client.counters.connectionsOpen + server.counters.connectionsOpen === 0)
     expect([client.counters.connectionsIdleClosed, server.counters.connectionsIdleClosed]).toEqual([1, 1])
   })
 
