@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const shared = {
@@ -9,6 +10,9 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // Vitest leaves one core to itself, and so on a machine of two would run one file after the other; but half of the time
+    // these wait: for processes that start, links that are slow, servers that do not answer any more.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: { ...shared, name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/**/*.e2e.test.ts'] }

@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +6,17 @@ import type { ServerProcess } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import { connect } from '../../src/node/index.ts'
 import { goldens } from '../e2e/model.ts'
-import { addressesOf, generating, serveSpans, sessionsOf, stopAll, until } from '../e2e/swarm.ts'
+import {
+  addressesOf,
+  type Caught,
+  catchMidway,
+  serveSpans,
+  sessionsOf,
+  startGenerating,
+  stopAll,
+  until
+} from '../e2e/swarm.ts'
+import { Program } from './program.ts'
 
 // Sessions whose clients go, servers that go: the real programs.
 
@@ -18,15 +26,10 @@ async function serving(spans: readonly string[], ...args: string[]): Promise<Ser
   return servers
 }
 
-/** A client in the middle of a text: it has said something, and has much more to say. */
-async function midway(servers: readonly ServerProcess[]): Promise<ChildProcess & { said: () => string }> {
-  const args = ['--peers', addressesOf(servers).join(), '--prompt', 'ROMEO:\n', '--max-new-tokens', '500']
-  const child = spawn(process.execPath, ['bin/generate', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  let said = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  await once(child.stdout, 'data')
-  return Object.assign(child, { said: () => said })
+/** A client in the middle of a text: it has much more to say, and stands still until it is thawed. */
+function midway(servers: readonly ServerProcess[]): Promise<Caught> {
+  const begin = () => startGenerating(servers, ['--prompt', 'ROMEO:\n', '--max-new-tokens', '500'])
+  return catchMidway(begin, servers.slice(-1), { least: 4, most: 400 })
 }
 
 const spans = ['0-4', '4-8', '8-12']
@@ -56,7 +59,7 @@ async function tellingHooks(): Promise<{ hooks: string; told: () => Promise<stri
 it('a client that is killed loses its place on every server of its chain, and the hooks hear of it once', async () => {
   const { hooks, told } = await tellingHooks()
   const servers = await serving(spans, '--grace', '200ms', '--hooks', hooks)
-  const client = await midway(servers)
+  const { client } = await midway(servers)
   expect(await states(servers)).toEqual(['active', 'active', 'active'])
   client.kill('SIGKILL')
   await until(async () => (await states(servers)).length === 0)
@@ -67,13 +70,12 @@ it('a client that is killed loses its place on every server of its chain, and th
 it('a session that its operator deletes is over, and there is no other of that id', async () => {
   const [server] = await serving(['0-12'])
   if (server === undefined) throw new Error('no server')
-  const client = await midway([server])
+  await midway([server])
   const [session] = await sessionsOf(server)
   const remove = (id = session?.id ?? '') => fetch(`${server.ready.admin}/sessions/${id}`, { method: 'DELETE' })
   expect((await remove()).status).toBe(204)
   expect((await remove()).status).toBe(404)
   expect(await ended(server)).toMatchObject({ CANCEL: 1 })
-  client.kill('SIGKILL')
 })
 
 it('a server that drains lets a text end, and takes no other', async () => {
@@ -83,14 +85,15 @@ it('a server that drains lets a text end, and takes no other', async () => {
   const timeouts = { waitMs: 0 }
   const late = await connect({ model: 'models/tiny-shakespeare', peers: addressesOf([server]), threads: 1, timeouts })
   onTestFinished(() => late.close())
-  const client = await midway([server])
-  const over = once(client, 'exit')
+  const { client, thaw } = await midway([server])
   process.kill(server.pid, 'SIGTERM')
   await until(async () => (await fetch(`${server.ready.admin}/readyz`)).status === 503)
   expect((await fetch(`${server.ready.admin}/healthz`)).status).toBe(200)
   await expect(late.generate({ prompt: 'a' }).result).rejects.toMatchObject({ code: 'DRAINING' })
-  expect(await over).toEqual([0, null])
-  expect(client.said().length).toBeGreaterThan(100)
+  thaw()
+  const { status, out, err } = await client.ended
+  expect(status, err).toBe(0)
+  expect(out.length).toBeGreaterThan(100)
 })
 
 it.each(['relay', 'push', 'delegate'])(
@@ -99,24 +102,19 @@ it.each(['relay', 'push', 'delegate'])(
     const { prompt, greedy_ids, text } = goldens[0]!
     const { hooks, told } = await tellingHooks()
     const servers = await serving([...spans, '4-8'], '--drain-timeout', '100ms', '--hooks', hooks)
-    const middle = [servers[1]!, servers[3]!]
-    const running = generating(servers, [
-      ...['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--route', route, '--json']
-    ])
-    let draining: ServerProcess | undefined
-    await until(async () => {
-      for (const server of middle) if ((await sessionsOf(server)).some(({ length }) => length >= 20)) draining = server
-      return draining !== undefined
-    })
-    process.kill(draining!.pid, 'SIGTERM')
-    const { status, out, err } = await running
+    const asked = ['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--route', route, '--json']
+    const caught = await catchMidway(() => startGenerating(servers, asked), [servers[1]!, servers[3]!])
+    const { pid, ready } = caught.on
+    process.kill(pid, 'SIGTERM')
+    // Under delegate the others of the route end with it, and another one is opened.
+    await until(async () => (await told()).includes('DRAIN'))
+    caught.thaw()
+    const { status, out, err } = await caught.client.ended
     expect(status, err).toBe(0)
     const result = JSON.parse(out) as GenerationResult
     expect(result).toMatchObject({ tokenIds: greedy_ids, text, resumes: 0 })
     expect(result.replays).toBeGreaterThanOrEqual(1)
-    // Under delegate the others of the route end with it, and another one is opened.
-    expect(await told()).toContain('DRAIN')
-    expect(result.hops.map(({ peerId }) => peerId)).not.toContain(draining!.ready.peerId)
+    expect(result.hops.map(({ peerId }) => peerId)).not.toContain(ready.peerId)
   }
 )
 
@@ -125,22 +123,17 @@ it('a drain that takes too long ends the sessions, with status 0; a second signa
     { args: ['--drain-timeout', '100ms'], signals: 1, status: 0 },
     { args: ['--drain-timeout', '1h'], signals: 2, status: 130 }
   ]) {
-    const server = spawn(
-      process.execPath,
-      ['bin/serve', '--blocks', '0-12', '--listen', '/ip4/127.0.0.1/tcp/0', '--log-format', 'json', ...args],
-      { stdio: ['ignore', 'pipe', 'ignore'] }
-    )
-    onTestFinished(() => void server.kill('SIGKILL'))
-    const [line] = (await once(server.stdout, 'data')) as [Buffer]
-    const ready = JSON.parse(line.toString()) as ServerProcess['ready']
-    const client = await midway([{ ready } as ServerProcess])
-    const exit = once(server, 'exit')
+    const served = ['--blocks', '0-12', '--listen', '/ip4/127.0.0.1/tcp/0', '--log-format', 'json']
+    const server = new Program('serve', [...served, ...args])
+    await until(() => server.out.endsWith('\n'))
+    const ready = JSON.parse(server.out) as ServerProcess['ready']
+    const { thaw } = await midway([{ ready } as ServerProcess])
     server.kill('SIGTERM')
-    if (signals === 2) {
+    if (signals === 1) thaw()
+    else {
       await until(async () => (await fetch(`${ready.admin}/readyz`)).status === 503)
       server.kill('SIGTERM')
     }
-    expect(await exit).toEqual([status, null])
-    client.kill('SIGKILL')
+    expect((await server.ended).status).toBe(status)
   }
 })

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
 import { ServerProcess } from '../../src/bench/index.ts'
+import { until } from '../until.ts'
+import { heed } from './heed.ts'
+import { Program } from './program.ts'
 
 const args = ['--blocks', '4-8', '--listen', '/ip4/127.0.0.1/tcp/0']
 const started = (...more: readonly string[]) =>
@@ -10,6 +10,7 @@ const started = (...more: readonly string[]) =>
 
 it('serves until it is told to stop', async () => {
   const server = await started()
+  heed('bin/serve', () => server.stderr)
   try {
     expect(server.ready).toMatchObject({
       event: 'ready',
@@ -45,18 +46,9 @@ it.each([
 })
 
 it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s, with status 0', async signal => {
-  const child = spawnServe()
-  const exit = once(child, 'exit')
-  for await (const line of createInterface({ input: child.stdout })) {
-    expect(JSON.parse(line)).toMatchObject({ event: 'ready' })
-    break
-  }
-  child.kill(signal)
-  expect(await exit).toEqual([0, null])
+  const server = new Program('serve', ['--log-format', 'json', ...args])
+  await until(() => server.out.endsWith('\n'))
+  expect(JSON.parse(server.out)).toMatchObject({ event: 'ready' })
+  server.kill(signal)
+  expect((await server.ended).status).toBe(0)
 })
-
-function spawnServe() {
-  return spawn(process.execPath, ['bin/serve', '--log-format', 'json', ...args], {
-    stdio: ['ignore', 'pipe', 'ignore']
-  })
-}

@@ -1,18 +1,18 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { freeze, killHard, Relay, thaw } from '../../src/bench/index.ts'
+import { freeze, killHard, Relay, type ServerProcess, thaw } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import { runSources } from '../bench/run-sources.ts'
+import type { Ended, Program } from '../cli/program.ts'
 import { evenSpans, goldens, shakespeareBlocks } from './model.ts'
 import { saysInOneLine } from './says.ts'
 import {
+  catchMidway,
   endSessions,
-  generating,
   type LinkedServer,
   patience,
   serveBehindLinks,
-  sessionsOf,
-  stopAll,
-  until
+  startGenerating,
+  stopAll
 } from './swarm.ts'
 
 // A server that dies, freezes or is cut off in the middle of a text: another one takes its place, and the text is the
@@ -23,9 +23,6 @@ vi.setConfig({ testTimeout: patience, hookTimeout: patience })
 const spans = evenSpans(shakespeareBlocks, 3)
 const { prompt, greedy_ids, text } = goldens[0]!
 const asked = ['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--json']
-/** Tokens of a session after which the fault comes: well within the text. */
-const middle = 20
-
 /** Two servers for each span, each behind a link; what was killed is replaced before the next test. */
 const pairs: LinkedServer[][] = spans.map(() => [])
 // Of this process's children only the relay is run from its source.
@@ -75,33 +72,35 @@ const cases = (['killed', 'frozen', 'cut off'] as const).flatMap((fault, f) =>
   [0, 1, 2].map(victim => ({ victim, fault, route: routes[(victim + f) % routes.length]! }))
 )
 
-/** Which of these the session of a running generation is on, once it is in the middle of its text. */
-async function inUse(servers: readonly LinkedServer[]): Promise<LinkedServer> {
-  let found: LinkedServer | undefined
-  await until(async () => {
-    for (const linked of servers) {
-      const sessions = await sessionsOf(linked.server)
-      if (sessions.some(({ length }) => length >= middle)) found = linked
-    }
-    return found !== undefined
-  })
-  return found!
-}
+const serversOf = (linked: readonly LinkedServer[]): ServerProcess[] => linked.map(({ server }) => server)
 
-const generatingOver = (linked: readonly LinkedServer[], route: string, more: readonly string[] = []) =>
-  generating(
-    linked.map(({ server }) => server),
-    [...asked, '--route', route, ...more]
-  )
+/** What becomes of a client of these servers where the fault befalls the one of `victims` that it is on in the middle of its text. */
+async function generatingUnder(
+  fault: keyof typeof faults,
+  {
+    of: linked,
+    victims,
+    args
+  }: { of: readonly LinkedServer[]; victims: readonly LinkedServer[]; args: readonly string[] }
+): Promise<Ended> {
+  const begin = (): Program => startGenerating(serversOf(linked), [...asked, ...args])
+  const { client, on, thaw: goOn } = await catchMidway(begin, serversOf(victims))
+  goOn()
+  await faults[fault](victims.find(({ server }) => server === on)!)
+  return client.ended
+}
 
 describe('with a spare for every span', () => {
   it.each(cases)(
     'server $victim is $fault, by $route: the text is the golden one',
     async ({ victim, fault, route }) => {
       await fill()
-      const running = generatingOver(pairs.flat(), route)
-      await faults[fault](await inUse(pairs[victim]!))
-      const { status, out, err } = await running
+      const routed = ['--route', route]
+      const { status, out, err } = await generatingUnder(fault, {
+        of: pairs.flat(),
+        victims: pairs[victim]!,
+        args: routed
+      })
       expect({ status, lines: out.split('\n').length }, err).toEqual({ status: 0, lines: 2 })
       const result = JSON.parse(out) as GenerationResult
       expect(result).toMatchObject({ tokenIds: greedy_ids, text, finishReason: 'length', route })
@@ -117,9 +116,8 @@ describe('without a spare', () => {
     async ({ victim, fault, route }) => {
       await fill()
       const chain = pairs.map(([first]) => first!)
-      const running = generatingOver(chain, route, ['--wait', '1s'])
-      await faults[fault](await inUse([chain[victim]!]))
-      const ended = await running
+      const args = ['--route', route, '--wait', '1s']
+      const ended = await generatingUnder(fault, { of: chain, victims: [chain[victim]!], args })
       const missing = spans[victim]!
       saysInOneLine({ ...ended, err: lastLine(ended.err) }, 1, [missing, `node bin/serve --blocks ${missing}`])
       const { error, partial } = JSON.parse(ended.out) as {

@@ -3,10 +3,10 @@ import { systemClock, pause } from '../../src/base/index.ts'
 import type { ServerProcess } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import { connect } from '../../src/node/index.ts'
-import { program } from '../cli/program.ts'
+import { Program } from '../cli/program.ts'
 import { Gate } from './gate.ts'
 import { evenSpans, goldens, shakespeare, shakespeareBlocks } from './model.ts'
-import { patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
+import { catchMidway, patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
 
 // A server whose connections are lost again and again, though it is well, and no other can take its place: it is waited for.
 
@@ -58,15 +58,16 @@ it.each(cases)(
 it('for longer than its session is kept: it is waited for, and the text is the golden one', async () => {
   const peers = await gated()
   const asked = ['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--json', '--wait', '60s']
-  const running = program('generate', ['--peers', peers.join(), ...asked])
+  const begin = (): Program => new Program('generate', ['--peers', peers.join(), ...asked])
   const [, middle] = servers
-  await until(async () => (await sessionsOf(middle!)).some(({ length }) => length > 0))
+  const { client, thaw } = await catchMidway(begin, [middle!], { least: 1, most: 70 })
+  thaw()
   gates[1]!.break(Number.POSITIVE_INFINITY)
   await until(async () => (await sessionsOf(middle!)).length === 0)
   // It was tried for a while, and is not found before this is over.
   await pause(systemClock, 1_000, new AbortController().signal)
   gates[1]!.break(0)
-  const { status, out, err } = await running
+  const { status, out, err } = await client.ended
   expect(status, err).toBe(0)
   expect(JSON.parse(out) as GenerationResult).toMatchObject({ tokenIds: greedy_ids, text, finishReason: 'length' })
   expect(err).toMatch('waiting for a server that was lost')

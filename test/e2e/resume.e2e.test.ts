@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type Link, Relay, type ServerProcess } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import { runSources } from '../bench/run-sources.ts'
-import { program } from '../cli/program.ts'
+import { Program } from '../cli/program.ts'
 import { Gate } from './gate.ts'
 import { evenSpans, goldens, shakespeareBlocks } from './model.ts'
-import { patience, serveSpans, sessionsOf, stopAll, until } from './swarm.ts'
+import { catchMidway, patience, serveSpans, sessionsOf, stopAll } from './swarm.ts'
 
 // A client that loses its connections, while it and all servers live on: it is back within the grace, and the text goes on.
 
@@ -13,8 +13,6 @@ vi.setConfig({ testTimeout: patience, hookTimeout: patience })
 
 const { prompt, greedy_ids, text } = goldens[0]!
 const asked = ['--prompt', prompt, '--max-new-tokens', String(greedy_ids.length), '--json']
-/** Tokens of a session after which the connections break: well within the text. */
-const middle = 20
 
 let servers: ServerProcess[] = []
 let relay: Relay | undefined
@@ -45,10 +43,11 @@ const resumedAt = async ({ ready }: ServerProcess): Promise<number> => {
 
 it.each(['relay', 'push', 'delegate'])('by %s', async route => {
   const before = await Promise.all(servers.map(resumedAt))
-  const running = program('generate', ['--peers', peers.join(), '--route', route, ...asked])
-  await until(async () => (await sessionsOf(servers[0]!)).some(({ length }) => length >= middle))
+  const begin = (): Program => new Program('generate', ['--peers', peers.join(), '--route', route, ...asked])
+  const { client, thaw } = await catchMidway(begin, servers.slice(0, 1))
+  thaw()
   await Promise.all(links.map(link => link.reset()))
-  const { status, out, err } = await running
+  const { status, out, err } = await client.ended
   expect(status, err).toBe(0)
   const result = JSON.parse(out) as GenerationResult
   // Under delegate the client has one session; the first server reaches the others past the links.
@@ -62,10 +61,11 @@ it.each(['relay', 'push', 'delegate'])('by %s', async route => {
 it('without a connection to anybody for a while: it waits, and is back', async () => {
   const gates = await Promise.all(servers.map(server => Gate.before(server)))
   const through = gates.map(({ address }) => address)
-  const running = program('generate', ['--peers', through.join(), '--route', 'relay', ...asked])
-  await until(async () => (await sessionsOf(servers[0]!)).some(({ length }) => length >= middle))
+  const begin = (): Program => new Program('generate', ['--peers', through.join(), '--route', 'relay', ...asked])
+  const { client, thaw } = await catchMidway(begin, servers.slice(0, 1))
+  thaw()
   for (const gate of gates) gate.break(2)
-  const { status, out, err } = await running
+  const { status, out, err } = await client.ended
   for (const gate of gates) gate.close()
   expect(status, err).toBe(0)
   expect(JSON.parse(out)).toMatchObject({ tokenIds: greedy_ids, text, replays: 0, resumes: 3 })

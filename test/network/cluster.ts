@@ -6,6 +6,8 @@ import {
   type PeerStream
 } from '../../src/network/index.ts'
 
+export { until } from '../until.ts'
+
 /** Networks on loopback that end together. */
 export class Cluster {
   readonly #open: Network[] = []
@@ -48,8 +50,3 @@ export const ended = (stream: PeerStream): Promise<Error | undefined> =>
   new Promise(resolve => {
     stream.onClose = resolve
   })
-
-/** Waits, by event loop turns and not by time, until `condition` holds. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(resolve => setImmediate(resolve))
-}
