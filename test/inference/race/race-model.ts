@@ -53,10 +53,36 @@ interface Moment {
   readonly next: Map<string, readonly [Moment, readonly Deed[]]>
 }
 
+/** Numbers for values: equal ones, by what JSON says of them, have the same. Values never change, and are read once each. */
+class Numbers {
+  readonly #byText = new Map<string, number>()
+  readonly #byValue = new WeakMap<object, number>()
+
+  of(value: object, textOf: () => string = () => JSON.stringify(value)): number {
+    const known = this.#byValue.get(value)
+    if (known !== undefined) return known
+    const text = textOf()
+    const number = this.#byText.get(text) ?? this.#byText.size
+    this.#byText.set(text, number)
+    this.#byValue.set(value, number)
+    return number
+  }
+
+  /** Of a list of values, most of which are in others, too. */
+  ofList(values: readonly object[]): number {
+    return this.of(values, () => `list ${values.map(value => this.of(value)).join()}`)
+  }
+}
+
+const runEnds: Event = { kind: 'run ends' }
+const timer: Event = { kind: 'timer' }
+const close: Event = { kind: 'close' }
+
 /** The servers of a plan: at each of their moments a race to which all that led there happens anew. */
 class Servers {
   readonly #truth: readonly Bytes[][]
   readonly #moments = new Map<string, Moment>()
+  readonly numbers = new Numbers()
 
   constructor(steps: readonly number[]) {
     this.#truth = relayRun(steps)
@@ -67,7 +93,7 @@ class Servers {
   }
 
   after(moment: Moment, event: Event): readonly [Moment, readonly Deed[]] {
-    const key = JSON.stringify(event)
+    const key = event.kind === 'push' ? `push ${this.numbers.of(event.push)}` : String(this.numbers.of(event))
     const known = moment.next.get(key)
     if (known !== undefined) return known
     const server = this.#server(moment.server)
@@ -149,9 +175,10 @@ export class World {
 
   /** Worlds of one plan with equal keys have the same future. */
   get key(): string {
-    const ids = this.#moments.map(({ id }) => id)
-    // Hashed: there are hundreds of thousands.
-    return hash(JSON.stringify([ids, this.#fromClient, this.#fromUpstream, this.#client]))
+    // Short: there are hundreds of thousands.
+    const { numbers } = this.#servers
+    const lists = [...this.#fromClient, ...this.#fromUpstream].map(list => numbers.ofList(list))
+    return [...this.#moments.map(({ id }) => id), ...lists, numbers.of(this.#client)].join()
   }
 
   actions(): Action[] {
@@ -179,8 +206,8 @@ export class World {
           world.#fromUpstream[i] = upstream.toSpliced(at, 1)
           world.#at(i, { kind: 'push', push })
         })
-      if (moment.computes) then(`run of ${i}`, world => world.#at(i, { kind: 'run ends' }))
-      if (moment.waits) then(`timer of ${i}`, world => world.#at(i, { kind: 'timer' }))
+      if (moment.computes) then(`run of ${i}`, world => world.#at(i, runEnds))
+      if (moment.waits) then(`timer of ${i}`, world => world.#at(i, timer))
     }
     if (this.#client.mayRewind) then('rewind', world => world.#rewind(this.#plan.rewindTo ?? 0))
     return actions
@@ -192,7 +219,7 @@ export class World {
     for (const moment of this.#moments) {
       const { server, settled } = moment
       demand(settled === total, () => `server ${server} has settled ${settled} of ${total} tokens in the end`)
-      this.#servers.after(moment, { kind: 'close' })
+      this.#servers.after(moment, close)
     }
   }
 
