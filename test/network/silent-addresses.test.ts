@@ -14,12 +14,15 @@ const taken: Socket[] = []
 let silent: Server
 let server: Network
 let client: Network
+/** The client's: a dial that nobody answers lasts as long as the test wants. */
+let clock: ManualClock
 beforeEach(async () => {
   silent = createServer(socket => taken.push(socket.on('error', () => undefined).resume())).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   server = await cluster.server()
   await server.handle('/test/echo', echo)
-  client = await cluster.client({ maxDials: 8 })
+  clock = new ManualClock()
+  client = await cluster.client({ maxDials: 8, clock })
 })
 afterEach(async () => {
   await cluster.close()
@@ -50,20 +53,24 @@ describe('a dial', () => {
   })
 
   it('goes on to the next address while one is silent', async () => {
-    expect(await client.connect([hole(server.peerId), here()])).toBe(server.peerId)
+    const dial = client.connect([hole(server.peerId), here()])
+    await until(() => taken.length === 1)
+    clock.advance(249)
+    await new Promise(resolve => setImmediate(resolve))
+    expect(client.counters.connectionsOpen).toBe(0)
+    clock.advance(1)
+    expect(await dial).toBe(server.peerId)
     await until(() => taken.every(socket => socket.closed))
     expect(client.counters).toMatchObject({ connectionsOpen: 1, dialsFailed: { timeout: 0 } })
   })
 
   it('that may take longer waits for as long as that, by half, at an address: a server may be slow to shake hands', async () => {
-    const clock = new ManualClock()
-    const patient = await cluster.client({ clock })
-    const dial = patient.connect(hole(server.peerId), { timeoutMs: 60_000 })
+    const dial = client.connect(hole(server.peerId), { timeoutMs: 60_000 })
     const failure = dial.catch((error: unknown) => error)
     await until(() => taken.length === 1)
     clock.advance(29_999)
     await new Promise(resolve => setImmediate(resolve))
-    expect(patient.counters).toMatchObject({ dialsFailed: { timeout: 0 } })
+    expect(client.counters).toMatchObject({ dialsFailed: { timeout: 0 } })
     clock.advance(1)
     expect(await failure).toMatchObject({ code: 'PEER_UNREACHABLE', reason: 'timeout' })
   })
@@ -175,8 +182,6 @@ describe('an address that did not answer', () => {
   })
 
   it('is not dialled again for others, who are told at once; this node itself tries', async () => {
-    const clock = new ManualClock()
-    client = await cluster.client({ clock })
     const { peerId } = await createIdentity()
     const first = stray('mallory', peerId)
     await until(() => taken.length === 1)
