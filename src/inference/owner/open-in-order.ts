@@ -42,7 +42,8 @@ class Round<P extends { readonly peerId: string }> {
   readonly #giveUps: readonly AbortController[]
   /** Place of the first that made the client wait. */
   #waitsAt = Number.POSITIVE_INFINITY
-  #failure: OpenedInOrder<P>['failure'] = null
+  /** In the order of their coming. */
+  #failures: readonly NonNullable<OpenedInOrder<P>['failure']>[] = []
 
   constructor(
     peers: readonly P[],
@@ -58,7 +59,7 @@ class Round<P extends { readonly peerId: string }> {
   async run(): Promise<{ opened: ReadonlyMap<P, SpanSession>; failure: OpenedInOrder<P>['failure']; behind: P[] }> {
     await Promise.all(this.#peers.map((peer, place) => this.#ask(peer, place)))
     const behind = this.#peers.filter((_, place) => place > this.#waitsAt)
-    return { opened: this.#opened, failure: this.#failure, behind }
+    return { opened: this.#opened, failure: this.#failures[0] ?? null, behind }
   }
 
   async #ask(peer: P, place: number): Promise<void> {
@@ -71,7 +72,7 @@ class Round<P extends { readonly peerId: string }> {
       else void session.close()
     } catch (thrown) {
       // What was given back has not failed.
-      if (place <= this.#waitsAt) this.#failure ??= { peer, error: toAndthenError(thrown) }
+      if (place <= this.#waitsAt) this.#failures = [...this.#failures, { peer, error: toAndthenError(thrown) }]
     }
   }
 
@@ -83,8 +84,7 @@ class Round<P extends { readonly peerId: string }> {
       void this.#opened.get(peer)?.close()
       this.#opened.delete(peer)
     }
-    // What failed behind the one that is waited for is asked again in its turn.
-    const { peer } = this.#failure ?? {}
-    if (peer !== undefined && this.#peers.indexOf(peer) > this.#waitsAt) this.#failure = null
+    // What failed behind the one that is waited for is asked again in its turn; what failed before it has failed.
+    this.#failures = this.#failures.filter(({ peer }) => this.#peers.indexOf(peer) <= this.#waitsAt)
   }
 }
