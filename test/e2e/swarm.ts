@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { freeze, type Link, type Relay, type ServerProcess, startServers, thaw } from '../../src/bench/index.ts'
 import type { GenerationResult } from '../../src/client/index.ts'
 import type { SessionSnapshot } from '../../src/inference/index.ts'
@@ -31,6 +35,12 @@ async function start(inits: Parameters<typeof startServers>[0]): Promise<ServerP
   return servers
 }
 
+/** Where servers keep the identities of their ports: not with those of this machine's user. */
+let dataFolder: Promise<string> | undefined
+afterAll(async () => {
+  if (dataFolder !== undefined) await rm(await dataFolder, { recursive: true })
+})
+
 /** A server that peers reach by a link only. */
 export interface LinkedServer {
   readonly server: ServerProcess
@@ -46,10 +56,12 @@ export async function serveBehindLinks(relay: Relay, spans: readonly string[]): 
       return { blocks, port, link: await relay.startLink({ target: { host: '127.0.0.1', port } }) }
     })
   )
+  dataFolder ??= mkdtemp(join(tmpdir(), 'andthen-swarm-'))
+  const common = [...serveArguments, '--data-dir', await dataFolder]
   const servers = await start(
     places.map(({ blocks, port, link }) => {
       const addresses = ['--listen', `/ip4/127.0.0.1/tcp/${port}`, '--announce', `/ip4/127.0.0.1/tcp/${link.port}`]
-      return { arguments: [...serveArguments, ...addresses, '--blocks', blocks] }
+      return { arguments: [...common, ...addresses, '--blocks', blocks] }
     })
   )
   return places.flatMap(({ link }, i) => ({ server: servers[i]!, link }))
