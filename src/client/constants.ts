@@ -51,5 +51,5 @@ export const BUSY_MS = { least: 0.2 * second, most: 5 * second }
 export const BUSY_PATIENCE_MS = 1 * minute
 /** How long a session that is needed in a chain's middle may be queued, while those on the other servers lie idle; about. */
 export const QUEUED_MS = 2 * second
-/** At the end, how long the last proofs and tensors may take. */
-export const SETTLE_MS = 1 * second
+/** At the end, how long the last proofs and tensors may take: more than the second for which a server waits for a push. */
+export const SETTLE_MS = 3 * second
