@@ -17,9 +17,16 @@ export default defineConfig({
       {
         test: { ...shared, name: 'rooms', include: ['test/**/*.test.ts'], exclude: ['test/**/*.e2e.test.ts'] }
       },
-      // Whole programs in processes of their own: these need dist/.
+      // Whole programs in processes of their own: these need dist/, and most start several that share the cores.
       {
-        test: { ...shared, name: 'programs', include: ['test/**/*.e2e.test.ts'], globalSetup: ['test/global-setup.ts'] }
+        test: {
+          ...shared,
+          name: 'programs',
+          include: ['test/**/*.e2e.test.ts'],
+          globalSetup: ['test/global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000
+        }
       }
     ]
   }
