@@ -41,8 +41,8 @@ it.skipIf(noDescriptors)(
     const here = await descriptors()
     const streams: PeerStream[] = []
     // Not all at once: their handshakes would share the time that one may take.
-    for (let i = 0; i < clients.length; i += 20) {
-      const opening = clients.slice(i, i + 20).map(client => client.openStream(before.addresses, '/test/echo'))
+    for (let i = 0; i < clients.length; i += 5) {
+      const opening = clients.slice(i, i + 5).map(client => client.openStream(before.addresses, '/test/echo'))
       streams.push(...(await Promise.all(opening)))
     }
     expect((await ask(server)).connectionsOpen).toBe(200)
