@@ -25,6 +25,7 @@ export function tableInit(options: ServeSessionOptions, plan: ServePlan): Omit<S
   const { idleTimeoutMs, graceMs, backlog, backlogTimeoutMs } = options
   return {
     maxSessions: plan.maxSessions,
+    follows: plan.blocks[0] > 0,
     backlog: { limit: backlog ?? DEFAULT_BACKLOG, deadlineMs: backlogTimeoutMs ?? DEFAULT_BACKLOG_MS },
     ...(idleTimeoutMs !== undefined && { idleLimitMs: idleTimeoutMs }),
     ...(graceMs !== undefined && { graceMs })

@@ -33,8 +33,10 @@ export class Entry implements Session {
   rank: Rank
   connection = 1
   grantedAt: number | undefined
-  /** When the present row was granted; a row is kept for a while before pressure may take it. */
+  /** Since when the session has its row, with its state in it: its turn began then. */
   residentSince = 0
+  /** The end of its last run, or when it got its row if that was later. */
+  lastUse = 0
   /** Parking failed: not tried again before this. */
   keptUntil = 0
   lastActivity: number

@@ -43,8 +43,10 @@ export interface SessionTableInit {
   readonly backlog?: { readonly limit: number; readonly deadlineMs: number }
   /** How long one hook may take. @default 5 seconds */
   readonly hookDeadlineMs?: number
-  /** How long a row stays with a session before it may be parked: keeps rows from thrashing. @default 1 second */
+  /** How long a turn is at most, where moving rows is not very slow (turns.ts). @default 1 second */
   readonly residenceMs?: number
+  /** Another server comes before this one in every chain, and says whose turn it is. @default false */
+  readonly follows?: boolean
 }
 
 export function withDefaults(init: SessionTableInit): Required<SessionTableInit> {
@@ -56,6 +58,7 @@ export function withDefaults(init: SessionTableInit): Required<SessionTableInit>
     backlog: { limit: 32, deadlineMs: 30 * second },
     hookDeadlineMs: 5 * second,
     residenceMs: second,
+    follows: false,
     ...init
   }
 }

@@ -1,8 +1,8 @@
 /** What the choice of a victim looks at. */
 export interface Candidate {
   readonly priority: number
-  /** Milliseconds of a clock. */
-  readonly lastActivity: number
+  /** The end of its last run, ms of a clock: frames are no use of a row. */
+  readonly lastUse: number
   /** A run is in flight or the row is moving: never chosen. */
   readonly pinned: boolean
 }
@@ -18,5 +18,5 @@ export function chooseVictim<C extends Candidate>(candidates: Iterable<C>): C | 
 }
 
 function goesBefore(a: Candidate, b: Candidate): boolean {
-  return a.priority === b.priority ? a.lastActivity < b.lastActivity : a.priority < b.priority
+  return a.priority === b.priority ? a.lastUse < b.lastUse : a.priority < b.priority
 }

@@ -4,6 +4,7 @@ import { chooseVictim } from './pressure.ts'
 import type { ParkingLot, Rows } from './rows.ts'
 import { SlotPool } from './slots.ts'
 import type { Counters } from './statistics.ts'
+import { Turns } from './turns.ts'
 import { WaitingList } from './waiting.ts'
 
 export interface ResidencyComponents {
@@ -24,6 +25,7 @@ export interface ResidencyInit {
   readonly maxSessions: number
   readonly memoryBytes: number
   readonly residenceMs: number
+  readonly follows: boolean
 }
 
 /** Decides which sessions have a row of the KV slab, and carries state to the parking lot and back. */
@@ -33,14 +35,16 @@ export class Residency {
   readonly #components: ResidencyComponents
   readonly #init: ResidencyInit
   readonly #slots: SlotPool
+  readonly #turns: Turns
   /** Granted and not gone: with a row, or parked. */
   readonly #leased = new Set<Entry>()
-  #retry: (() => void) | undefined
+  #cancelWake: () => void = () => undefined
 
   constructor(components: ResidencyComponents, init: ResidencyInit) {
     this.#components = components
     this.#init = init
     this.#slots = new SlotPool(init.slots)
+    this.#turns = new Turns({ longestMs: init.residenceMs, follows: init.follows })
   }
 
   get freeSlots(): number {
@@ -54,20 +58,21 @@ export class Residency {
 
   /** `resident` is called when the entry has its row: perhaps before this returns. */
   request(entry: Entry): void {
-    if (!this.waiting.has(entry)) this.waiting.add(entry)
+    if (!this.waiting.has(entry)) {
+      // Who had a row is behind all that wait now, however long ago it was opened: turns go round.
+      if (entry.state === 'parked') entry.rank = this.waiting.behind(entry.priority)
+      this.waiting.add(entry)
+    }
     this.admit()
   }
 
-  /** Hands free rows to those who wait, in order; if some still wait, makes room. */
+  /** Hands free rows to those who wait, in order; for those who still wait, makes room. */
   admit(): void {
-    for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
-      if (!this.#grant(entry)) {
-        this.#makeRoom(entry)
-        return
-      }
-    }
-    this.#retry?.()
-    this.#retry = undefined
+    this.#cancelWake()
+    let first = this.waiting.first
+    while (first !== undefined && this.#grant(first)) first = this.waiting.first
+    let waiter = this.waiting.at(this.#rowsComing())
+    while (waiter !== undefined && this.#makeRoom(waiter)) waiter = this.waiting.at(this.#rowsComing())
   }
 
   /** Frees all that the entry holds. The caller has seen to it that no run is in flight. */
@@ -86,39 +91,57 @@ export class Residency {
     this.reservedBytes += entry.bytes
     this.#leased.add(entry)
     entry.row = row
-    entry.residentSince = this.#components.clock.now()
-    if (first) this.#components.resident(entry)
+    if (first) this.#settle(entry)
     else this.#carry(entry, () => this.#bringBack(entry))
     return true
   }
 
-  #makeRoom(waiter: Entry): void {
-    if (this.waiting.length <= this.#rowsComing()) return
+  /** Its turn begins. */
+  #settle(entry: Entry): void {
+    entry.residentSince = this.#components.clock.now()
+    entry.lastUse = entry.residentSince
+    this.#components.resident(entry)
+  }
+
+  /** True where a row is on its way to the parking lot, so that another may be, too. */
+  #makeRoom(waiter: Entry): boolean {
     const { rows, parking, clock } = this.#components
     const now = clock.now()
     const needsLease = waiter.state === 'queued' && !this.#leaseFree
-    const residents = [...this.#leased].filter(entry => entry.row !== undefined)
+    const leased = [...this.#leased]
+    const residents = leased.filter(entry => entry.row !== undefined)
     const isLesser = (entry: Entry): boolean => entry.priority < waiter.priority
     if (parking !== undefined && !needsLease) {
-      const since = now - this.#init.residenceMs
-      const takesTurns = (entry: Entry): boolean => entry.priority === waiter.priority && entry.residentSince <= since
-      const victim = chooseVictim(residents.filter(e => e.keptUntil <= now && (isLesser(e) || takesTurns(e))))
+      const yieldsAt = this.#yieldsTo(waiter, now)
+      const victim = chooseVictim(residents.filter(entry => yieldsAt(entry) <= now))
       if (victim !== undefined && parking.fits(rows.stateBytes(victim))) {
         this.#carry(victim, () => this.#takeAway(victim))
-        return
+        return true
       }
-      this.#retryLater()
+      // The end of a run in flight, or of a move, asks again by itself.
+      const next = Math.min(...residents.filter(entry => !entry.pinned).map(yieldsAt))
+      this.#wakeAt(victim === undefined ? next : now + this.#init.residenceMs)
     }
     // What cannot be parked is lost, and only for a session that is more important.
-    const victim = chooseVictim((needsLease ? [...this.#leased] : residents).filter(isLesser))
+    const victim = chooseVictim((needsLease ? leased : residents).filter(isLesser))
     if (victim !== undefined) this.#components.evict(victim, 'PRESSURE')
+    return false
   }
 
-  #retryLater(): void {
-    this.#retry ??= this.#components.clock.after(this.#init.residenceMs, () => {
-      this.#retry = undefined
-      this.admit()
-    })
+  /** From when on a session with no run in flight may be parked for the waiter, ms of the clock. */
+  #yieldsTo(waiter: Entry, now: number): (entry: Entry) => number {
+    const turnMs = this.#turns.lengthMs
+    return ({ priority, keptUntil, residentSince }) => {
+      if (priority > waiter.priority) return Number.POSITIVE_INFINITY
+      return Math.max(keptUntil, priority < waiter.priority ? now : residentSince + turnMs)
+    }
+  }
+
+  #wakeAt(at: number): void {
+    if (at === Number.POSITIVE_INFINITY) return
+    const { clock } = this.#components
+    this.#cancelWake()
+    this.#cancelWake = clock.after(at - clock.now(), () => this.admit())
   }
 
   /** Deferred, so that `moving` is set before anything of the move can fail. */
@@ -133,17 +156,19 @@ export class Residency {
 
   async #takeAway(entry: Entry): Promise<void> {
     const { rows, parking, counters, logger, clock } = this.#components
+    const began = clock.now()
     try {
       const state = await rows.save(entry)
-      if (parking === undefined || entry.runs > 0 || !entry.alive) return
+      if (parking === undefined || !entry.alive) return
       await parking.put(parkingKey(entry), state)
       entry.parkedBytes = state.byteLength
-      if (entry.runs > 0 || !entry.alive) {
+      if (!entry.alive) {
         await this.#drop(entry)
         return
       }
       await this.#clear(entry)
       counters.parkings++
+      this.#turns.moved(clock.now() - began)
       if (entry.alive) this.#components.parked(entry)
     } catch (thrown) {
       logger.warn({ session: entry.id, error: thrown }, 'a session could not be parked')
@@ -152,14 +177,16 @@ export class Residency {
   }
 
   async #bringBack(entry: Entry): Promise<void> {
-    const { rows, parking, counters, logger } = this.#components
+    const { rows, parking, counters, logger, clock } = this.#components
+    const began = clock.now()
     try {
       if (parking === undefined || !entry.alive) return
       const state = await parking.take(parkingKey(entry))
       entry.parkedBytes = undefined
       await rows.load(entry, state)
       counters.unparkings++
-      if (entry.alive) this.#components.resident(entry)
+      this.#turns.moved(clock.now() - began)
+      if (entry.alive) this.#settle(entry)
     } catch (thrown) {
       logger.error({ session: entry.id, error: thrown }, 'a parked session could not be brought back')
       this.#components.evict(entry, 'ERROR')

@@ -34,7 +34,6 @@ export class SessionTable {
   /** All that are not gone. */
   readonly #entries = new Set<Entry>()
   readonly #epitaphs = new Epitaphs()
-  #order = 0
   #whenEmpty: (() => void)[] = []
 
   constructor(components: SessionTableComponents, init: SessionTableInit) {
@@ -66,7 +65,7 @@ export class SessionTable {
     this.#admission.check(request, inherited !== undefined)
     if (old !== undefined) void this.end(old, 'SUPERSEDED')
     const { clock } = this.#components
-    const rank = inherited ?? { priority: request.priority ?? 0, order: this.#order++ }
+    const rank = inherited ?? this.#residency.waiting.behind(request.priority ?? 0)
     const entry = new Entry(request, rank, clock.now())
     this.#epitaphs.forget(key)
     this.#alive.set(key, entry)
@@ -143,6 +142,7 @@ export class SessionTable {
     entry.endRun()
     if (!entry.alive) return
     this.touch(entry)
+    entry.lastUse = entry.lastActivity
     this.#alarms.watchIdle(entry)
     this.#residency.admit()
   }
@@ -204,7 +204,7 @@ export class SessionTable {
   #inheritedRank(old: Entry | undefined): Rank | undefined {
     if (old === undefined) return undefined
     if (old.state === 'queued') return old.rank
-    return old.row === undefined ? undefined : { priority: Number.POSITIVE_INFINITY, order: this.#order++ }
+    return old.row === undefined ? undefined : this.#residency.waiting.behind(Number.POSITIVE_INFINITY)
   }
 
   /** The residency gave a row: a lease starts, or a parked session is back. */

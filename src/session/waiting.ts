@@ -1,8 +1,14 @@
-import type { Entry } from './entry.ts'
+import type { Entry, Rank } from './entry.ts'
 
 /** The queue for rows: new sessions (the backlog) and parked ones that have a run to do. */
 export class WaitingList {
   #entries: Entry[] = []
+  #order = 0
+
+  /** A place behind all who were given one of this priority. */
+  behind(priority: number): Rank {
+    return { priority, order: this.#order++ }
+  }
 
   add(entry: Entry): void {
     const at = this.#entries.findIndex(other => goesBefore(entry, other))
@@ -19,6 +25,11 @@ export class WaitingList {
 
   get first(): Entry | undefined {
     return this.#entries[0]
+  }
+
+  /** The one that so many go before. */
+  at(place: number): Entry | undefined {
+    return this.#entries[place]
   }
 
   get length(): number {

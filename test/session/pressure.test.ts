@@ -4,7 +4,7 @@ import { type Candidate, chooseVictim } from '../../src/session/pressure.ts'
 
 const candidate = fc.record({
   priority: fc.integer({ min: -2, max: 2 }),
-  lastActivity: fc.integer({ min: 0, max: 5 }),
+  lastUse: fc.integer({ min: 0, max: 5 }),
   pinned: fc.boolean()
 })
 
@@ -14,7 +14,7 @@ describe('chooseVictim', () => {
       fc.property(fc.array(candidate), (candidates: Candidate[]) => {
         const [want] = candidates
           .filter(other => !other.pinned)
-          .sort((a, b) => a.priority - b.priority || a.lastActivity - b.lastActivity)
+          .sort((a, b) => a.priority - b.priority || a.lastUse - b.lastUse)
         expect(chooseVictim(candidates)).toBe(want)
       })
     )

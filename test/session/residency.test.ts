@@ -38,6 +38,19 @@ describe('pressure', () => {
     expect(clock.alarms).toBe(0)
   })
 
+  it('where another server comes first, who had no run for the longest gives way at once; frames are no use of a row', async () => {
+    const { table, open, run, clock } = setUp({ ...parkable, slots: 2, follows: true }, { parking: new FakeParking() })
+    const [a, b] = [open('a'), open('b')]
+    await run(b)
+    clock.advance(1)
+    await run(a)
+    clock.advance(1)
+    table.touch(b)
+    const c = open('c')
+    await settle()
+    expect([a.state, b.state, c.state]).toEqual(['active', 'parked', 'active'])
+  })
+
   it('a session with a run in flight is never chosen; once the run ends it may be', async () => {
     const { table, open, clock } = setUp(parkable, { parking: new FakeParking() })
     const a = open('a')
@@ -85,7 +98,8 @@ describe('pressure', () => {
     expect(a.state).toBe('parked')
     open('c', { priority: 1 })
     await settle()
-    expect(told).toEqual(['promoted b', 'terminated a PRESSURE'])
+    // Moving took no time on this clock, so that a turn takes none.
+    expect(told).toEqual(['promoted b', 'terminated a PRESSURE', 'promoted c'])
   })
 
   it('a more important session does not wait for a turn, and the row is parked, not lost', async () => {
@@ -174,16 +188,17 @@ describe('parked sessions', () => {
     expect(a.state).toBe('gone')
   })
 
-  it('keep their row when they are wanted while they are being saved', async () => {
-    const parking = new FakeParking()
-    const { table, open, clock, rows } = setUp(parkable, { parking })
+  it('that are wanted while they are being saved give way all the same, or a long save would never end', async () => {
+    const { table, open, run, clock, rows } = setUp(parkable, { parking: new FakeParking() })
     const a = open('a')
-    await settle()
+    await run(a)
     clock.advance(100)
-    open('b')
-    await table.runStarted(a)
-    expect(rows.grow(a)).toBe('a')
-    expect(a.row?.generation).toBe(1)
-    expect(parking.states.size).toBe(0)
+    const b = open('b')
+    const back = table.runStarted(a)
+    await table.runStarted(b)
+    expect([a.state, a.runs]).toEqual(['parked', 1])
+    table.runEnded(b)
+    await back
+    expect(rows.grow(a)).toBe('aa')
   })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { EndReason, Session } from '../../src/session/index.ts'
+import type { EndReason, Row, Session } from '../../src/session/index.ts'
 import { deferred, FakeParking, type Fixture, settle, setUp } from './fixture.ts'
 
 /** What may happen to a server, in any order. `who` picks a session that was opened; `ms` is on the manual clock. */
@@ -53,8 +53,8 @@ class Server {
   readonly started = new Map<Session, number>()
   readonly evicted = new Map<Session, number>()
   readonly #pendingHooks: (() => void)[] = []
-  /** Runs in flight, by session; and the state that each session's row must hold. */
-  readonly #running = new Map<Session, number>()
+  /** The row that each run in flight has, by session; and the state that each session's row must hold. */
+  readonly #running = new Map<Session, Row[]>()
   readonly #expected = new Map<Session, string>()
   readonly #holders = new Map<string, Session>()
   readonly failures: string[] = []
@@ -153,7 +153,7 @@ class Server {
     const { table, clock } = this.fixture
     const closed = table.close()
     for (let i = 0; i < 8; i++) {
-      for (const session of this.#running.keys()) while (this.#running.get(session)) this.#endRun(session)
+      for (const session of this.#running.keys()) while (this.#endRun(session)) continue
       for (const done of this.#pendingHooks.splice(0)) done()
       clock.advance(init.hookDeadlineMs)
       await settle()
@@ -177,15 +177,18 @@ class Server {
     const before = session.row === undefined ? 'no row' : (rows.state.get(session.row.slot) ?? '')
     this.#check(before === (this.#expected.get(session) ?? ''), `state of another session, or none: ${before}`)
     this.#expected.set(session, rows.grow(session))
-    count(this.#running, session)
+    const running = this.#running.get(session) ?? []
+    this.#running.set(session, [...running, session.row!])
   }
 
-  #endRun(session: Session): void {
-    const runs = this.#running.get(session) ?? 0
-    if (runs === 0) return
-    this.#check(session.row !== undefined, 'a row was taken away during a run')
-    this.#running.set(session, runs - 1)
+  /** False where none is in flight. */
+  #endRun(session: Session): boolean {
+    const [row, ...others] = this.#running.get(session) ?? []
+    if (row === undefined) return false
+    this.#check(session.row === row, 'a row was taken away during a run')
+    this.#running.set(session, others)
     this.fixture.table.runEnded(session)
+    return true
   }
 
   #check(holds: boolean, otherwise: string): void {
