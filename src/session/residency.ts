@@ -122,6 +122,7 @@ export class Residency {
       const next = Math.min(...residents.filter(entry => !entry.pinned).map(yieldsAt))
       this.#wakeAt(victim === undefined ? next : now + this.#init.residenceMs)
     }
+    if (needsLease && leased.some(entry => !entry.alive)) return false
     // What cannot be parked is lost, and only for a session that is more important.
     const victim = chooseVictim((needsLease ? leased : residents).filter(isLesser))
     if (victim !== undefined) this.#components.evict(victim, 'PRESSURE')

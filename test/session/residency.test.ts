@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FakeParking, settle, setUp } from './fixture.ts'
+import { deferred, FakeParking, settle, setUp } from './fixture.ts'
 
 const parkable = { slots: 1, maxSessions: 3, residenceMs: 100, idleLimitMs: 0 }
 
@@ -128,6 +128,21 @@ describe('pressure', () => {
     clock.advance(100)
     await settle()
     expect(tries).toBe(2)
+  })
+
+  it('one newcomer costs one less important session its place, however long that takes to end', async () => {
+    const evicting = deferred()
+    const hooks = { onEvict: () => evicting.promise }
+    const { table, open, run } = setUp({ ...parkable, slots: 2, maxSessions: 2 }, { parking: new FakeParking(), hooks })
+    const [a, b] = [open('a'), open('b')]
+    await settle()
+    const c = open('c', { priority: 1 })
+    await run(b)
+    expect([a.state, b.state, c.state]).toEqual(['terminating', 'active', 'queued'])
+    evicting.resolve()
+    await settle()
+    expect([b.state, c.state]).toEqual(['active', 'active'])
+    expect(table.statistics().ended.PRESSURE).toBe(1)
   })
 
   it('one newcomer costs one session its row', async () => {
