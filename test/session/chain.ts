@@ -57,10 +57,17 @@ export interface ChainInit {
   readonly moveMs: number
 }
 
-interface Server {
+export interface Server {
   readonly table: SessionTable
   /** Its runs that were asked for so far have ended then. */
   busyUntil: number
+}
+
+/** Resolves once it has had a row. */
+export async function open(table: SessionTable, id: string): Promise<Session> {
+  const session = table.open({ owner: 'ann', id, maxLength: 1, bytes: 1 })
+  await session.started
+  return session
 }
 
 /** The session tables of the servers of one chain, and clients that ask for a token after the other. */
@@ -73,18 +80,26 @@ export class Chain {
 
   constructor(init: ChainInit) {
     this.#init = init
-    this.servers = init.slots.map((slots, place) => ({ table: this.#table(slots, place > 0), busyUntil: 0 }))
+    this.servers = init.slots.map((slots, place) => ({
+      table: this.#table(slots, place > 0 || init.table.follows === true),
+      busyUntil: 0
+    }))
   }
 
   /** Opens a session on each server, after so many ms there, and generates for as long as time passes. */
   async generate(id: string, openAfterMs: readonly number[]): Promise<void> {
     const tokens: (readonly number[])[] = []
     this.waits.set(id, tokens)
-    const sessions = await Promise.all(this.servers.map((_, place) => this.#open(id, place, openAfterMs[place] ?? 0)))
+    const sessions = await Promise.all(
+      this.servers.map(async ({ table }, place) => {
+        await this.clock.sleep(openAfterMs[place] ?? 0)
+        return open(table, id)
+      })
+    )
     for (;;) {
       const waits: number[] = []
       for (const [place, server] of this.servers.entries()) {
-        waits.push(await this.#run(server, sessions[place]!))
+        waits.push(await this.run(server, sessions[place]!))
         await this.clock.sleep(this.#init.hopMs)
       }
       tokens.push(waits)
@@ -96,19 +111,12 @@ export class Chain {
     return this.servers.map(({ table }) => [...table.sessions].flatMap(({ id, row }) => (row ? [id] : [])).sort())
   }
 
-  async #open(id: string, place: number, afterMs: number): Promise<Session> {
-    await this.clock.sleep(afterMs)
-    const session = this.servers[place]!.table.open({ owner: 'ann', id, maxLength: 1, bytes: 1 })
-    await session.started
-    return session
-  }
-
   /** Returns how long the row was waited for. */
-  async #run(server: Server, session: Session): Promise<number> {
+  async run(server: Server, session: Session, runMs = this.#init.runMs): Promise<number> {
     const asked = this.clock.now()
     await server.table.runStarted(session)
     const granted = this.clock.now()
-    server.busyUntil = Math.max(granted, server.busyUntil) + this.#init.runMs
+    server.busyUntil = Math.max(granted, server.busyUntil) + runMs
     await this.clock.sleep(server.busyUntil - granted)
     server.table.runEnded(session)
     return granted - asked

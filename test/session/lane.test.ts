@@ -13,7 +13,7 @@ import { CountingClock, deferred, settle } from './fixture.ts'
 
 /*
  * Scenarios of Triton's sequence batcher tests about batches, by their names there; sessions themselves are in
- * table.test.ts. "Skip" is a session that sits out a batch, "ragged" are works of different lengths.
+ * table.test.ts and beside it. "Skip" is a session that sits out a batch, "ragged" are works of different lengths.
  */
 
 type Limits = Pick<OldestInit, 'minUtilisation' | 'preferredBatch'>
