@@ -21,7 +21,10 @@ const DEFAULT_BACKLOG = 32
 const DEFAULT_BACKLOG_MS = 30 * second
 
 /** How sessions are kept on this node; what is not given has the session table's own default. */
-export function tableInit(options: ServeSessionOptions, plan: ServePlan): Omit<SessionTableInit, 'slots'> {
+export function tableInit(
+  options: ServeSessionOptions,
+  plan: Pick<ServePlan, 'blocks' | 'maxSessions'>
+): Omit<SessionTableInit, 'slots'> {
   const { idleTimeoutMs, graceMs, backlog, backlogTimeoutMs } = options
   return {
     maxSessions: plan.maxSessions,

@@ -8,7 +8,7 @@ interface Alarm {
 }
 
 /** Time that passes when nothing is left to do: it goes on to the next alarm. */
-export class VirtualClock implements Clock {
+class VirtualClock implements Clock {
   #now = 0
   /** In the order of setting. */
   readonly #alarms = new Set<Alarm>()
