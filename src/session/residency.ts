@@ -69,10 +69,14 @@ export class Residency {
   /** Hands free rows to those who wait, in order; for those who still wait, makes room. */
   admit(): void {
     this.#cancelWake()
-    let first = this.waiting.first
-    while (first !== undefined && this.#grant(first)) first = this.waiting.first
-    let waiter = this.waiting.at(this.#rowsComing())
-    while (waiter !== undefined && this.#makeRoom(waiter)) waiter = this.waiting.at(this.#rowsComing())
+    // One that waits for another to end keeps nobody waiting who has a place.
+    const hasPlace = (entry: Entry): boolean => entry.state !== 'queued' || this.#leaseFree
+    const next = (place: number): Entry | undefined => this.waiting.at(place, hasPlace)
+    for (let first = next(0); first !== undefined && this.#grant(first); first = next(0)) continue
+    let waiter = next(this.#rowsComing())
+    while (waiter !== undefined && this.#makeRoom(waiter)) waiter = next(this.#rowsComing())
+    const newcomer = this.waiting.at(0, entry => !hasPlace(entry))
+    if (newcomer !== undefined) this.#makePlace(newcomer)
   }
 
   /** Frees all that the entry holds. The caller has seen to it that no run is in flight. */
@@ -107,11 +111,8 @@ export class Residency {
   #makeRoom(waiter: Entry): boolean {
     const { rows, parking, clock } = this.#components
     const now = clock.now()
-    const needsLease = waiter.state === 'queued' && !this.#leaseFree
-    const leased = [...this.#leased]
-    const residents = leased.filter(entry => entry.row !== undefined)
-    const isLesser = (entry: Entry): boolean => entry.priority < waiter.priority
-    if (parking !== undefined && !needsLease) {
+    const residents = [...this.#leased].filter(entry => entry.row !== undefined)
+    if (parking !== undefined) {
       const yieldsAt = this.#yieldsTo(waiter, now)
       const victim = chooseVictim(residents.filter(entry => yieldsAt(entry) <= now))
       if (victim !== undefined && parking.fits(rows.stateBytes(victim))) {
@@ -122,11 +123,20 @@ export class Residency {
       const next = Math.min(...residents.filter(entry => !entry.pinned).map(yieldsAt))
       this.#wakeAt(victim === undefined ? next : now + this.#init.residenceMs)
     }
-    if (needsLease && leased.some(entry => !entry.alive)) return false
     // What cannot be parked is lost, and only for a session that is more important.
-    const victim = chooseVictim((needsLease ? leased : residents).filter(isLesser))
-    if (victim !== undefined) this.#components.evict(victim, 'PRESSURE')
+    this.#evictLesser(residents, waiter)
     return false
+  }
+
+  /** One of lower priority ends for the newcomer; none where one is ending already. */
+  #makePlace(newcomer: Entry): void {
+    const leased = [...this.#leased]
+    if (leased.every(entry => entry.alive)) this.#evictLesser(leased, newcomer)
+  }
+
+  #evictLesser(entries: readonly Entry[], than: Entry): void {
+    const victim = chooseVictim(entries.filter(entry => entry.priority < than.priority))
+    if (victim !== undefined) this.#components.evict(victim, 'PRESSURE')
   }
 
   /** From when on a session with no run in flight may be parked for the waiter, ms of the clock. */

@@ -23,13 +23,9 @@ export class WaitingList {
     return this.#entries.includes(entry)
   }
 
-  get first(): Entry | undefined {
-    return this.#entries[0]
-  }
-
-  /** The one that so many go before. */
-  at(place: number): Entry | undefined {
-    return this.#entries[place]
+  /** Of those that may have a row now the one that so many go before. */
+  at(place: number, may: (entry: Entry) => boolean): Entry | undefined {
+    return this.#entries.filter(may)[place]
   }
 
   get length(): number {

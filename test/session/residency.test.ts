@@ -130,6 +130,19 @@ describe('pressure', () => {
     expect(tries).toBe(2)
   })
 
+  it('who waits for another to end keeps nobody from a row who has a place', async () => {
+    const { table, open, run, clock } = setUp({ ...parkable, maxSessions: 2 }, { parking: new FakeParking() })
+    const [a, b] = [open('a'), open('b')]
+    clock.advance(100)
+    await settle()
+    const newcomer = open('c')
+    for (const session of [a, b, a]) await run(session)
+    expect([a.state, b.state, newcomer.state]).toEqual(['active', 'parked', 'queued'])
+    await table.end(b, 'END')
+    await settle()
+    expect(newcomer.state).toBe('active')
+  })
+
   it('one newcomer costs one less important session its place, however long that takes to end', async () => {
     const evicting = deferred()
     const hooks = { onEvict: () => evicting.promise }
