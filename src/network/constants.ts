@@ -25,7 +25,7 @@ export const OPEN_STREAM_TIMEOUT_MS = 10 * second
 export const STREAM_CLOSE_TIMEOUT_MS = 5 * second
 /** How long closing the network waits for connections to say goodbye. */
 export const CONNECTION_CLOSE_TIMEOUT_MS = 1 * second
-/** Finds a black hole within half a minute: up to twice this until it is noticed, then two pings. */
+/** Finds a black hole within half a minute: nothing comes for this and two pings, and it is seen when the next one is over. */
 export const KEEP_ALIVE_MS = 10 * second
 /** A ping that is not answered by then is repeated once, and then has found a dead connection. */
 export const PING_TIMEOUT_MS = 5 * second

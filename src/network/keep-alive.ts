@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Connection, MessageStream } from '@libp2p/interface'
-import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
+import { type Clock, type Logger, TimeoutError, toAndthenError } from '../base/index.ts'
 import { PING_BYTES, PING_PROTOCOL } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
@@ -19,11 +19,12 @@ export interface KeepAliveInit {
   readonly pingTimeoutMs: number
 }
 
-/** A connection, and how often its wire brought bytes, and took some after its buffers had been full. */
 interface Watched {
   readonly connection: Connection
-  received: number
-  drained: number
+  /** When it gave its last sign of life, ms. */
+  signAt: number
+  /** A ping waits for its answer. */
+  pinging: boolean
   cancel: () => void
 }
 
@@ -33,8 +34,10 @@ const PINGS = 2
 /**
  * Ends connections whose other end does not answer any more. Each is pinged, also one that brings bytes: who sends a
  * tensor hears nothing else from its reader, and its own pings wait behind the tensor. Any byte is a sign of life, and
- * so is, while a ping waits, what the link takes off a full buffer: somebody acknowledged what went before. (libp2p's own
- * monitor takes a ping that is late, or not answered before the next is due, for the end of a connection that works.)
+ * so is, while a ping waits, what the link takes off a full buffer: somebody acknowledged what went before. A ping without
+ * any is repeated until there is one, or there was none for an interval and two pings: an end whose own pings wait behind
+ * a tensor hears the other's that often. (libp2p's own monitor takes a ping that is late, or not answered before the next
+ * is due, for the end of a connection that works.)
  */
 export class KeepAlive {
   readonly #components: KeepAliveComponents
@@ -49,10 +52,16 @@ export class KeepAlive {
   /** Looks after the connection until `forget`. */
   watch(connection: Connection): void {
     if (this.#init.intervalMs === 0 || connection.status !== 'open') return
-    const watched: Watched = { connection, received: 0, drained: 0, cancel: () => undefined }
+    const { clock } = this.#components
+    const watched: Watched = { connection, signAt: clock.now(), pinging: false, cancel: () => undefined }
+    const onSign = (): void => {
+      watched.signAt = clock.now()
+    }
     const wire = wireOf(connection)
-    wire?.addEventListener('message', () => watched.received++)
-    wire?.addEventListener('drain', () => watched.drained++)
+    wire?.addEventListener('message', onSign)
+    wire?.addEventListener('drain', () => {
+      if (watched.pinging) onSign()
+    })
     this.#watched.set(connection.id, watched)
     this.#lookLater(watched)
   }
@@ -63,13 +72,14 @@ export class KeepAlive {
   }
 
   #lookLater(watched: Watched): void {
-    const before = watched.received
-    watched.cancel = this.#components.clock.after(this.#init.intervalMs, () => void this.#look(watched, before))
+    watched.cancel = this.#components.clock.after(this.#init.intervalMs, () => void this.#look(watched))
   }
 
-  async #look(watched: Watched, before: number): Promise<void> {
+  async #look(watched: Watched): Promise<void> {
     const { connection } = watched
-    const alive = await this.#answers(watched, before)
+    watched.pinging = true
+    const alive = await this.#answers(watched)
+    watched.pinging = false
     if (!this.#watched.has(connection.id)) return
     if (alive) return this.#lookLater(watched)
     const { counters, logger } = this.#components
@@ -79,23 +89,34 @@ export class KeepAlive {
     connection.abort(new ConnectionLostError(peer, 'it does not answer any more'))
   }
 
-  /** Whether it answers a ping, drains meanwhile, or has brought more than it had before. */
-  async #answers(watched: Watched, before: number): Promise<boolean> {
+  /** Pings it until there is a sign of life; false where there was none for too long, or it is over. */
+  async #answers(watched: Watched): Promise<boolean> {
     const { clock } = this.#components
-    const { connection, drained } = watched
-    for (let left = PINGS; left > 0; left--) {
-      try {
-        const deadline = { phase: 'ping', limitMs: this.#init.pingTimeoutMs, clock }
-        await withDeadline(deadline, signal => ping(connection, signal))
-        return true
-      } catch (thrown) {
-        // Who does not know the protocol has answered that.
-        if (thrown instanceof Error && thrown.name === 'UnsupportedProtocolError') return true
-        if (watched.received > before || watched.drained > drained) return true
-        if (connection.status !== 'open') return false
-      }
+    const { intervalMs, pingTimeoutMs } = this.#init
+    for (let pings = 1; ; pings++) {
+      const startedAt = clock.now()
+      const outcome = await this.#ping(watched.connection)
+      if (outcome === 'answered') watched.signAt = clock.now()
+      if (watched.signAt >= startedAt) return true
+      if (watched.connection.status !== 'open' || !this.#watched.has(watched.connection.id)) return false
+      const isSilent = clock.now() - watched.signAt >= intervalMs + PINGS * pingTimeoutMs
+      if (isSilent && (outcome === 'failed' || pings >= PINGS)) return false
+      // What fails before its time would fail again at once.
+      if (outcome === 'failed') return true
     }
-    return false
+  }
+
+  async #ping(connection: Connection): Promise<'answered' | 'late' | 'failed'> {
+    const { clock } = this.#components
+    try {
+      const deadline = { phase: 'ping', limitMs: this.#init.pingTimeoutMs, clock }
+      await withDeadline(deadline, signal => ping(connection, signal))
+      return 'answered'
+    } catch (thrown) {
+      // Who does not know the protocol has answered that.
+      if (thrown instanceof Error && thrown.name === 'UnsupportedProtocolError') return 'answered'
+      return thrown instanceof TimeoutError ? 'late' : 'failed'
+    }
   }
 }
 
