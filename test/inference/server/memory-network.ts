@@ -71,6 +71,9 @@ export class MemoryStream implements PeerStream {
 /** Nodes that reach each other by name. */
 export class MemoryNetworks {
   readonly #handlers = new Map<string, Map<string, StreamHandler>>()
+  /** Both ends of every stream, with whose they are. */
+  readonly #ends: { readonly of: string; readonly stream: MemoryStream }[] = []
+  readonly #frozen = new Set<string>()
 
   /** A stream of `from`, who is at `host`, to `to`. */
   open(from: string, to: string, protocol: string, host?: string): MemoryStream {
@@ -79,8 +82,24 @@ export class MemoryNetworks {
     const [here, there] = [new MemoryStream(to, protocol), new MemoryStream(from, protocol, host)]
     here.other = there
     there.other = here
+    this.#ends.push({ of: from, stream: here }, { of: to, stream: there })
+    this.#stall()
     handler(there)
     return here
+  }
+
+  /** Nothing gets to this node or from it any more, and nobody is told. */
+  freeze(peerId: string): void {
+    this.#frozen.add(peerId)
+    this.#stall()
+  }
+
+  #stall(): void {
+    for (const { of, stream } of this.#ends)
+      if (this.#frozen.has(of)) {
+        stream.stalled = true
+        stream.other.stalled = true
+      }
   }
 
   of(peerId: string): Network {

@@ -96,7 +96,7 @@ export class DelegatedRoute {
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
     this.#traffic.clear()
     const epoch = ++this.#epoch
-    await rewindHops(this.#hops, { epoch, length })
+    await rewindHops(this.#components, this.#hops, { epoch, length })
     this.#begin(epoch)
   }
 

@@ -1,7 +1,7 @@
-import { toAndthenError } from '../../../base/index.ts'
+import { type Clock, TimeoutError, toAndthenError } from '../../../base/index.ts'
 import type { Asker, Network } from '../../../network/index.ts'
 import { BusyError } from '../../../session/index.ts'
-import type { Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
+import type { Rewound, Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
 import { RequestError } from '../../errors.ts'
 import { type Hop, openSession } from '../../owner/index.ts'
 import type { DialPolicy } from '../dial-policy.ts'
@@ -9,6 +9,8 @@ import type { ServerComponents } from '../facts.ts'
 
 /** When a server of the route that has no room is worth asking again, where it does not say so itself, ms. */
 const RETRY_MS = 1_000
+/** Servers answer a rewind within 1 s; the route's owner waits 3 s for this node, and is to hear which of them did not, ms. */
+const REWIND_MS = 2_500
 /** A route that fails begins anew at token 0: a link between two servers that both live is worth several attempts, ms. */
 const RESUME_MS = 2_000
 
@@ -25,43 +27,70 @@ export interface RouteInit {
   readonly maxLength: number
 }
 
-/** Opens a session on every server of the route. @throws RequestError ROUTE_FAILED: none is left open */
+/**
+ * Opens a session on every server of the route. The first that fails ends the rest: they wait for none that says nothing.
+ *
+ * @throws RequestError ROUTE_FAILED: none is left open
+ */
 export async function openHops(components: RouteComponents, init: RouteInit, signal: AbortSignal): Promise<Hop[]> {
-  const { hops } = init.route
-  const opened = await Promise.allSettled(hops.map(hop => openHop(components, init, hop, signal)))
-  // The first is given its inputs by this node; the others are pushed to.
-  const found = opened.flatMap((result, i) =>
-    result.status === 'fulfilled' ? [{ ...result.value, pushed: i > 0 }] : []
-  )
-  for (const [i, result] of opened.entries()) {
-    if (result.status === 'fulfilled') continue
-    for (const { session } of found) void session.close()
-    throw routeFailed(hops[i]?.peer.peerId ?? '', result.reason)
-  }
-  return found
+  const failed = new AbortController()
+  const either = AbortSignal.any([signal, failed.signal])
+  const failures: RequestError[] = []
+  const opening = init.route.hops.map(async (hop, i) => {
+    try {
+      // The first is given its inputs by this node; the others are pushed to.
+      return { ...(await openHop(components, init, hop, either)), pushed: i > 0 }
+    } catch (thrown) {
+      failures.push(routeFailed(hop.peer.peerId, thrown))
+      failed.abort()
+      return null
+    }
+  })
+  const hops = (await Promise.all(opening)).filter(hop => hop !== null)
+  const [failure] = failures
+  if (failure === undefined) return hops
+  for (const { session } of hops) void session.close()
+  throw failure
 }
 
 /** Begins an epoch on all of them, at `length` tokens, and names to each whom it pushes to. @throws RequestError ROUTE_FAILED */
-export async function rewindHops(hops: readonly Hop[], { epoch, length }: { epoch: number; length: number }) {
+export async function rewindHops(
+  { clock }: { clock: Clock },
+  hops: readonly Hop[],
+  { epoch, length }: { epoch: number; length: number }
+): Promise<void> {
   await Promise.all(
     hops.map(async (hop, i) => {
+      const { peerId } = hop.server
       const [upstream, next] = [hops[i - 1], hops[i + 1]]
+      const rewind = {
+        epoch,
+        length,
+        ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
+        ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
+      }
       try {
-        // A rewind overtakes tensors, and a copy that proves the last step must not be overtaken.
-        await hop.session.flushed()
-        const { lengths } = await hop.session.rewind({
-          epoch,
-          length,
-          ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
-          ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
-        })
+        const { lengths } = await inTime(clock, `a rewind on peer ${peerId}`, rewindHop(hop, rewind))
         if (lengths.length !== length)
           throw new RequestError('GONE', `it holds ${lengths.length} tokens, not ${length}`)
       } catch (thrown) {
-        throw routeFailed(hop.server.peerId, thrown)
+        throw routeFailed(peerId, thrown)
       }
     })
   )
+}
+
+async function rewindHop({ session }: Hop, rewind: Parameters<Hop['session']['rewind']>[0]): Promise<Rewound> {
+  // A rewind overtakes tensors, and a copy that proves the last step must not be overtaken.
+  await session.flushed()
+  return session.rewind(rewind)
+}
+
+function inTime<T>(clock: Clock, phase: string, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(REWIND_MS, () => reject(new TimeoutError(phase, REWIND_MS)))
+    void work.then(resolve, reject).finally(cancel)
+  })
 }
 
 export function routeFailed(peerId: string, thrown: unknown): RequestError {
