@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Codec } from './messages.ts'
+import { Codec } from './message-parts.ts'
 
 /** What the hidden states of a session's digests have in common. */
 export interface DigestContext {

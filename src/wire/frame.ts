@@ -1,6 +1,6 @@
 import { MAX_FRAGMENT_BYTES, MAX_HEADER_BYTES } from './constants.ts'
 import { WireError } from './errors.ts'
-import type { Fragment } from './messages.ts'
+import type { Fragment } from './message-parts.ts'
 import type { FrameCodec } from './schema.ts'
 
 /** The bytes of `uvarint(header.length), header`: what goes before a payload. */

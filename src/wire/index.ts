@@ -3,10 +3,12 @@ export * from './constants.ts'
 export { createDigester, type DigestContext, type Digester, equalBytes, type HiddenStates, toHex } from './digest.ts'
 export { WireError, type WireErrorCode } from './errors.ts'
 export { FrameDecoder, type FrameHandler, prefixed } from './frame.ts'
+export * from './message-parts.ts'
 export { MessageReader, type MessageHandler, type MessageReaderInit } from './message-reader.ts'
 export { MessageWriter, type ByteSink, type TensorOptions } from './message-writer.ts'
-export * from './messages.ts'
+export * from './owner-messages.ts'
 export { checkProof, NoProofError, type PortableProof, portableProof, type Proven } from './proof.ts'
+export * from './push-messages.ts'
 export {
   type EquivocationProof,
   findEquivocation,
@@ -27,3 +29,4 @@ export {
   serverFrames,
   statementMessage
 } from './schema.ts'
+export * from './server-messages.ts'

@@ -1,6 +1,6 @@
 import { WireError } from './errors.ts'
 import { FrameDecoder } from './frame.ts'
-import type { Fragment } from './messages.ts'
+import type { Fragment } from './message-parts.ts'
 import type { FrameCodec } from './schema.ts'
 
 export interface MessageHandler<M> {

@@ -2,7 +2,7 @@ import { toHex } from './digest.ts'
 import { z } from 'zod'
 import { AndthenError } from '../base/index.ts'
 import { WireError } from './errors.ts'
-import type { Receipt, Statement } from './messages.ts'
+import type { Receipt, Statement } from './message-parts.ts'
 import {
   type EquivocationProof,
   findEquivocation,

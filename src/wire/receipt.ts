@@ -1,7 +1,7 @@
 import { PROTOCOL_VERSION } from './constants.ts'
 import { equalBytes } from './digest.ts'
 import { WireError } from './errors.ts'
-import type { Receipt, Statement } from './messages.ts'
+import type { Receipt, Statement } from './message-parts.ts'
 import { statementMessage } from './schema.ts'
 
 const DOMAIN = Buffer.from('andthen receipt v1\n', 'latin1')

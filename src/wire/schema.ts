@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
 import { DIGEST_BYTES, KEY_BYTES } from './constants.ts'
 import { WireError } from './errors.ts'
-import type { AttachMessage, Fragment, Info, OwnerMessage, PushMessage, ServerMessage, Statement } from './messages.ts'
+import type { Fragment, Statement } from './message-parts.ts'
+import type { OwnerMessage } from './owner-messages.ts'
+import type { AttachMessage, PushMessage } from './push-messages.ts'
+import type { Info, ServerMessage } from './server-messages.ts'
 
 // src/wire and dist/wire lie equally deep, so the one path serves both.
 const root = protobuf.loadSync(fileURLToPath(new URL('../../proto/andthen.proto', import.meta.url)))
