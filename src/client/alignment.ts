@@ -72,7 +72,7 @@ async function rewind(hops: readonly Hop[], i: number, length: number, epoch: nu
     rewound = await hop.session.rewind({
       epoch,
       length,
-      ...(hop.pushed && upstream !== undefined ? { upstream: upstream.server.peerId } : { upstreamNone: true }),
+      ...(hop.pushed && upstream !== undefined ? upstreamOf(upstream) : { upstreamNone: true }),
       ...(next?.pushed === true ? { next: pushTarget(next) } : { nextNone: true })
     })
   } catch (error) {
@@ -82,6 +82,10 @@ async function rewind(hops: readonly Hop[], i: number, length: number, epoch: nu
   if (lengths.length <= length) return rewound
   const what = `holds ${lengths.length} tokens after it was cut back to ${length}`
   throw new HopError(hop.server.peerId, new ServerFaultError(hop.server.peerId, what))
+}
+
+function upstreamOf({ server, session }: Hop) {
+  return { upstream: server.peerId, upstreamIncarnation: session.opened.incarnation }
 }
 
 function pushTarget({ server, session }: Hop) {

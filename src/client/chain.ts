@@ -213,7 +213,11 @@ export class Chain {
     const mismatch = fault.mismatch ?? (await awaitMismatch(downstream.session, clock))
     judge.disagreed(
       { upstream: upstream.server.peerId, downstream: downstream.server.peerId },
-      { told: output === null ? undefined : (output.receipts[0] ?? null), pushed: mismatch?.upstreamReceipt ?? null }
+      {
+        told: output === null ? undefined : (output.receipts[0] ?? null),
+        pushed: mismatch?.upstreamReceipt ?? null,
+        answer: output === null ? undefined : { ...output, incarnation: upstream.session.opened.incarnation }
+      }
     )
   }
 

@@ -57,6 +57,7 @@ export interface Rewind {
   length: number
   upstream: string
   upstreamNone: boolean
+  upstreamIncarnation: Uint8Array
   next: Peer | null
   nextNone: boolean
 }

@@ -66,7 +66,8 @@ const fixedLengths: Readonly<Record<string, number>> = {
   ownerDigest: DIGEST_BYTES,
   pushKey: KEY_BYTES,
   id: KEY_BYTES,
-  incarnation: KEY_BYTES
+  incarnation: KEY_BYTES,
+  upstreamIncarnation: KEY_BYTES
 }
 
 /** Messages within messages that the protocol does not do without. */

@@ -11,7 +11,7 @@ const verifySignature: VerifySignature = (peer, bytes, signature) => {
 }
 const names = { upstream: 'up' }
 
-function receipt(output: number, signer = 'up', server = 'up'): Receipt {
+function receipt(output: number, signer = 'up', server = 'up', said: Partial<Statement> = {}): Receipt {
   const statement: Omit<Statement, 'version'> = {
     server,
     owner: 'client',
@@ -24,7 +24,8 @@ function receipt(output: number, signer = 'up', server = 'up'): Receipt {
     position: 3,
     n: 1,
     inputDigest: new Uint8Array(32),
-    outputDigest: new Uint8Array(32).fill(output)
+    outputDigest: new Uint8Array(32).fill(output),
+    ...said
   }
   return signReceipt(statement, bytes => sign(null, bytes, keys.get(signer)!.privateKey))
 }
@@ -48,5 +49,24 @@ describe('two neighbours that disagree', () => {
     ['a push whose receipt is forged', receipt(1), receipt(2, 'down'), { kind: 'undecided' }]
   ])('%s', (_, told, pushed, verdict) => {
     expect(weigh({ told, pushed }, names, verifySignature)).toMatchObject(verdict)
+  })
+})
+
+describe('a server that signs another receipt for its answer than the one that would convict it', () => {
+  const answer = { incarnation: new Uint8Array(16), epoch: 1, step: 2, outputDigest: new Uint8Array(32).fill(1) }
+  const pushed = receipt(2)
+
+  test('is at fault itself', () => {
+    expect(weigh({ told: receipt(1), pushed, answer }, names, verifySignature)).toMatchObject({ kind: 'proof' })
+    for (const said of [
+      { incarnation: new Uint8Array(16).fill(1) },
+      { epoch: 2 },
+      { step: 3 },
+      { outputDigest: new Uint8Array(32).fill(2) }
+    ])
+      expect(
+        weigh({ told: receipt(1, 'up', 'up', said), pushed, answer }, names, verifySignature),
+        `it says ${Object.keys(said).join()}`
+      ).toMatchObject({ kind: 'fault', peerId: 'up' })
   })
 })

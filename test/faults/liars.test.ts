@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createIdentity, verifySignature } from '../../src/network/index.ts'
 import { checkProof } from '../../src/wire/index.ts'
 import { goldens } from '../e2e/model.ts'
-import { forge, lie } from './push-faults.ts'
+import { forge, lie, lieElsewhere } from './push-faults.ts'
 import { type FaultyNode, Swarm, thirds } from './swarm.ts'
 
 // A server that tells the next one something else than the client is caught, proven to lie, and routed around.
@@ -98,6 +98,19 @@ test('a server that once pushed what it had not signed troubles the next client 
   expect(results[1], 'what is not signed was not pushed').toMatchObject({ replays: 0, pushes: { mismatched: 0 } })
   expect(next.ledger.ignored.get('receipt')).toBeGreaterThan(0)
 })
+
+test.each(['push', 'delegate'] as const)(
+  'a lie that is signed as of another session proves nothing, and is not used, by %s',
+  async route => {
+    // The first server of a delegated route pushes to nobody.
+    const [liar, next] = route === 'push' ? [chain[0]!, chain[1]!] : [chain[1]!, chain[2]!]
+    liar.network.fault = lieElsewhere(liar)
+    const connection = await swarm.connect(chain)
+    const result = await connection.generate({ prompt, maxNewTokens: tokens, route, verify: 'digest' }).result
+    expect(result).toMatchObject({ tokenIds: expected, proofs: [], replays: 0, pushes: { mismatched: 0 } })
+    expect(next.ledger.ignored.get('receipt')).toBeGreaterThan(0)
+  }
+)
 
 // The first server of a delegated route pushes to nobody, so here the second one lies.
 describe.each(policies.flatMap(verify => [0, 4].map(from => ({ verify, from }))))(

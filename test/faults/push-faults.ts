@@ -1,5 +1,5 @@
 import { createIdentity, type Identity } from '../../src/network/index.ts'
-import { readStatement, type Sign, signReceipt } from '../../src/wire/index.ts'
+import { readStatement, type Sign, signReceipt, type Statement } from '../../src/wire/index.ts'
 import type { PushedStep, PushFault } from './faulty-network.ts'
 import type { FaultyNode } from './swarm.ts'
 
@@ -45,14 +45,24 @@ export function reverse(count: number): PushFault {
  *
  * @param sign the liar's own key; another one makes the receipt a forgery
  */
-export function lie(node: FaultyNode, from = 0, sign: Sign = node.identity.sign): PushFault {
+export function lie(
+  node: FaultyNode,
+  from = 0,
+  sign: Sign = node.identity.sign,
+  said: Partial<Statement> = {}
+): PushFault {
   return (step, forward) => {
     if (step.push.step < from) return forward(step)
     const bytes = step.bytes.slice()
     const states = new Float32Array(bytes.buffer)
     states[0] = (states[0] ?? 0) + 1
-    forward(claim(node, { push: step.push, bytes }, sign))
+    forward(claim(node, { push: step.push, bytes }, sign, said))
   }
+}
+
+/** Lies, and signs it as of a session that nobody has, so that the receipt never meets the one that the client was given. */
+export function lieElsewhere(node: FaultyNode, from = 0): PushFault {
+  return lie(node, from, node.identity.sign, { incarnation: new Uint8Array(16).fill(1) })
 }
 
 /** The same bytes with somebody else's signature under them. */
@@ -62,9 +72,14 @@ export async function forge(node: FaultyNode): Promise<PushFault> {
 }
 
 /** A push that says of its bytes that this node computed them. */
-export function claim({ digest, to }: FaultyNode, { push, bytes }: PushedStep, sign: Identity['sign']): PushedStep {
+export function claim(
+  { digest, to }: FaultyNode,
+  { push, bytes }: PushedStep,
+  sign: Identity['sign'],
+  said: Partial<Statement> = {}
+): PushedStep {
   const { epoch, step, position, n } = push
   const outputDigest = digest({ boundary: to, position, n }, bytes)
-  const statement = { ...readStatement(push.receipt), epoch, step, position, n, outputDigest }
+  const statement = { ...readStatement(push.receipt), epoch, step, position, n, outputDigest, ...said }
   return { push: { ...push, digest: outputDigest, receipt: signReceipt(statement, sign) }, bytes }
 }

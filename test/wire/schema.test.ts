@@ -47,7 +47,8 @@ const ownerMessage = fc.oneof(
       upstream: fc.string(),
       upstreamNone: fc.boolean(),
       next: fc.option(peer),
-      nextNone: fc.boolean()
+      nextNone: fc.boolean(),
+      upstreamIncarnation: key
     })
   ),
   tagged('close', fc.constant({}))

@@ -52,6 +52,8 @@ export interface NodeOptions {
   readonly parking?: ParkingLot
   /** @default CREDIT_BYTES */
   readonly creditBytes?: number
+  /** In whose name it signs. @default its own */
+  readonly signer?: string
   readonly init?: Partial<ConstructorParameters<typeof InferenceServer>[1]>
 }
 
@@ -179,7 +181,7 @@ export class Bench {
         runner,
         lane: createSpanLane({ clock, runner }, { policy: oldest({ queueDelayMs: 0 }) }),
         digest,
-        sign: bytes => signatureOf(peerId, bytes),
+        sign: bytes => signatureOf(more.signer ?? peerId, bytes),
         verify: (peer, bytes, signature) => Buffer.compare(signatureOf(peer, bytes), signature) === 0,
         clock,
         logger: silentLogger,

@@ -12,6 +12,8 @@ export class MemoryStream implements PeerStream {
   onClose: (error?: Error) => void = nothing
   /** True: what is sent stays here, as with a peer that does not read. */
   stalled = false
+  /** As stalled, for good. */
+  isCutOff: () => boolean = () => false
   other: MemoryStream = this
   #queue: Uint8Array[] = []
   #ended = false
@@ -27,7 +29,7 @@ export class MemoryStream implements PeerStream {
   }
 
   get writableNeedsDrain(): boolean {
-    return this.stalled
+    return this.stalled || this.isCutOff()
   }
 
   get ended(): boolean {
@@ -37,8 +39,8 @@ export class MemoryStream implements PeerStream {
   send(parts: readonly Uint8Array[]): boolean {
     if (this.#ended) return false
     this.#queue.push(Buffer.concat(parts))
-    if (!this.stalled) setImmediate(() => this.#flush())
-    return !this.stalled
+    if (!this.writableNeedsDrain) setImmediate(() => this.#flush())
+    return !this.writableNeedsDrain
   }
 
   close(): Promise<void> {
@@ -58,6 +60,7 @@ export class MemoryStream implements PeerStream {
   }
 
   #flush(): void {
+    if (this.isCutOff()) return
     for (const chunk of this.#queue.splice(0)) if (!this.other.#ended) this.other.onData(chunk)
   }
 
@@ -71,8 +74,6 @@ export class MemoryStream implements PeerStream {
 /** Nodes that reach each other by name. */
 export class MemoryNetworks {
   readonly #handlers = new Map<string, Map<string, StreamHandler>>()
-  /** Both ends of every stream, with whose they are. */
-  readonly #ends: { readonly of: string; readonly stream: MemoryStream }[] = []
   readonly #frozen = new Set<string>()
 
   /** A stream of `from`, who is at `host`, to `to`. */
@@ -82,8 +83,7 @@ export class MemoryNetworks {
     const [here, there] = [new MemoryStream(to, protocol), new MemoryStream(from, protocol, host)]
     here.other = there
     there.other = here
-    this.#ends.push({ of: from, stream: here }, { of: to, stream: there })
-    this.#stall()
+    here.isCutOff = there.isCutOff = () => this.#frozen.has(from) || this.#frozen.has(to)
     handler(there)
     return here
   }
@@ -91,15 +91,6 @@ export class MemoryNetworks {
   /** Nothing gets to this node or from it any more, and nobody is told. */
   freeze(peerId: string): void {
     this.#frozen.add(peerId)
-    this.#stall()
-  }
-
-  #stall(): void {
-    for (const { of, stream } of this.#ends)
-      if (this.#frozen.has(of)) {
-        stream.stalled = true
-        stream.other.stalled = true
-      }
   }
 
   of(peerId: string): Network {

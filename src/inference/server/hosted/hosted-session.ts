@@ -50,6 +50,8 @@ export class HostedSession {
   readonly race: Race<StatesBuffer>
   /** Peer id that may push here; empty: none. */
   upstream: string
+  /** Of its session there, as the owner named it; empty: not named. */
+  upstreamIncarnation: Uint8Array = new Uint8Array()
   readonly replies: OwnerReplies
   readonly #components: HostedSessionComponents
   readonly #onUpstream: () => void
@@ -137,6 +139,7 @@ export class HostedSession {
     this.#apply(effects)
     if (rewind.upstreamNone || rewind.upstream !== '') {
       this.upstream = upstream
+      this.upstreamIncarnation = rewind.upstreamIncarnation
       this.#onUpstream()
     }
     if (rewind.next !== null || rewind.nextNone) this.#next.name(rewind.next)

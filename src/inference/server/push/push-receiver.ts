@@ -105,7 +105,12 @@ export class PushReceiver {
     const { epoch, step, position, n, receipt } = push
     const { bytes } = input
     const digest = digestOf({ boundary: facts.from, position, n }, bytes)
-    let reason = checkPush(push, digest, { facts, owner: hosted.session.owner, upstream: peer })
+    let reason = checkPush(push, digest, {
+      facts,
+      owner: hosted.session.owner,
+      upstream: peer,
+      incarnation: hosted.upstreamIncarnation
+    })
     if (reason === null && this.forgers.refuses(peer, receipt)) reason = 'receipt'
     if (reason !== null) {
       hosted.dropBuffer(input)

@@ -7,6 +7,8 @@ export interface PushExpectation {
   readonly owner: string
   /** Peer id of the session's upstream, which the connection has proven. */
   readonly upstream: string
+  /** Of its session, as this session's owner named it; empty: not named. */
+  readonly incarnation: Uint8Array
 }
 
 /** Why a push was dropped before it reached the race. */
@@ -22,11 +24,12 @@ export type RejectedReason =
 
 /**
  * Whether a push is what it says: its digest is that of the bytes, and its receipt says that the upstream computed just
- * these for this session's owner. The signature is not looked at here: it takes longer than a hop may.
+ * these for this session's owner, in the session that the owner has there: a receipt of another is no proof of anything
+ * beside what the owner was told. The signature is not looked at here: it takes longer than a hop may.
  */
 export function checkPush(push: Push, digest: Uint8Array, expected: PushExpectation): RejectedReason | null {
   if (!equalBytes(push.digest, digest)) return 'digest'
-  const { facts, owner, upstream } = expected
+  const { facts, owner, upstream, incarnation } = expected
   try {
     const said = readStatement(push.receipt)
     const names =
@@ -37,6 +40,7 @@ export function checkPush(push: Push, digest: Uint8Array, expected: PushExpectat
       said.step === push.step &&
       said.position === push.position &&
       said.n === push.n &&
+      (incarnation.length === 0 || equalBytes(said.incarnation, incarnation)) &&
       equalBytes(said.modelDigest, facts.modelDigest) &&
       equalBytes(said.outputDigest, digest)
     return names ? null : 'receipt'

@@ -66,7 +66,7 @@ export async function rewindHops(
       const rewind = {
         epoch,
         length,
-        ...(upstream === undefined ? { upstreamNone: true } : { upstream: upstream.server.peerId }),
+        ...(upstream === undefined ? { upstreamNone: true } : upstreamOf(upstream)),
         ...(next === undefined ? { nextNone: true } : { next: pushTarget(next) })
       }
       try {
@@ -128,6 +128,10 @@ async function openHop(
     throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
   })
   return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
+}
+
+function upstreamOf({ server, session }: Hop): { upstream: string; upstreamIncarnation: Uint8Array } {
+  return { upstream: server.peerId, upstreamIncarnation: session.opened.incarnation }
 }
 
 function pushTarget({ server, session }: Hop): { peerId: string; addresses: string[]; pushKey: Uint8Array } {

@@ -69,6 +69,27 @@ describe('a push', () => {
     expect(set.owner.last('output').usedPush).toBe(true)
   })
 
+  it('that is signed as of another session than the owner has with its upstream is ignored: it would prove nothing', async () => {
+    const set = await scene()
+    const [named, other] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
+    const rewind = { epoch: 1, length: 0, upstream: 'upstream', upstreamIncarnation: named }
+    set.owner.send({ kind: 'rewind', value: rewind })
+    set.owner.step({ epoch: 1, step: 0 })
+    await settle()
+    push(set, { push: { epoch: 1 }, statement: { incarnation: other } })
+    await settle()
+    expect(Object.fromEntries(set.node.ledger.ignored)).toEqual({ receipt: 1 })
+    // A rewind that leaves the upstream as it was leaves its session as well.
+    set.owner.send({ kind: 'rewind', value: { epoch: 2, length: 0 } })
+    set.owner.step({ epoch: 2, step: 0 })
+    await settle()
+    push(set, { push: { epoch: 2 }, statement: { incarnation: other } })
+    push(set, { push: { epoch: 2 }, statement: { incarnation: named } })
+    await settle()
+    expect(Object.fromEntries(set.node.ledger.ignored)).toEqual({ receipt: 2 })
+    expect(set.owner.last('output')).toMatchObject({ epoch: 2, usedPush: true })
+  })
+
   it('of an old epoch, or that is replayed, changes nothing and is counted at the end', async () => {
     const set = await scene()
     set.owner.send({ kind: 'rewind', value: { epoch: 1, length: 0 } })

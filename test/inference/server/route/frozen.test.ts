@@ -48,7 +48,7 @@ it('while it opens another server refuses: its owner is told at once, and does n
   opening.bench.networks.freeze(second.peerId)
   const owner = await open(opening)
   expect(owner.last('error')).toMatchObject({ code: 'ROUTE_FAILED', peerId: third.peerId })
-  expect(opening.nodes[0].server.sessions()).toEqual([])
+  expect(sessionsOf(opening)).toEqual([0, 0, 0])
 })
 
 it('while it opens one refuses: those that have granted are given back', async () => {
