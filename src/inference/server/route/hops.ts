@@ -3,7 +3,7 @@ import type { Asker, Network } from '../../../network/index.ts'
 import { BusyError } from '../../../session/index.ts'
 import type { Rewound, Route, RouteHop, VerifyPolicyName } from '../../../wire/index.ts'
 import { RequestError } from '../../errors.ts'
-import { type Hop, openSession } from '../../owner/index.ts'
+import { createRouteCheck, type Hop, openSession } from '../../owner/index.ts'
 import type { DialPolicy } from '../dial-policy.ts'
 import type { ServerComponents } from '../facts.ts'
 
@@ -127,7 +127,10 @@ async function openHop(
   const session = await opening.catch((thrown: unknown) => {
     throw queued.signal.aborted ? new BusyError('it has no room now', RETRY_MS) : thrown
   })
-  return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false }
+  // What it signs is for the route's owner to check, who can only hold it against this node: it does not get there unchecked.
+  const expected = { modelDigest: facts.modelDigest, owner: facts.peerId, incarnation: session.opened.incarnation }
+  const check = createRouteCheck({ ...expected, servers: [{ peerId: peer.peerId, from, to }] }, components.verify)
+  return { server: { peerId: peer.peerId, target, from, to, pingMs: 0 }, session, pushed: false, check }
 }
 
 function upstreamOf({ server, session }: Hop): { upstream: string; upstreamIncarnation: Uint8Array } {
