@@ -47,6 +47,8 @@ export class DelegatedRoute {
   #pipeline: Pipeline | null = null
   /** Under way. */
   #rewinding: Promise<void> | null = null
+  /** The length of the epoch that is wanted, where it is not begun. */
+  #rewindTo: number | null = null
   #epoch = 0
   readonly #traffic: RouteTraffic
   #failure: AndthenError | null = null
@@ -81,23 +83,34 @@ export class DelegatedRoute {
     }
   }
 
-  /** Begins a new epoch in which all servers hold `length` tokens. @throws RequestError ROUTE_FAILED */
+  /**
+   * Begins a new epoch in which all servers hold `length` tokens. Of those that are asked for while one is under way the last
+   * one counts, and comes after it: a few bytes of the owner's are many to all of the others.
+   *
+   * @throws RequestError ROUTE_FAILED
+   */
   rewind(length: number): Promise<void> {
-    const rewinding = this.#rewind(length).finally(() => {
-      if (this.#rewinding === rewinding) this.#rewinding = null
-    })
-    this.#rewinding = rewinding
-    return rewinding
-  }
-
-  async #rewind(length: number): Promise<void> {
     this.#pipeline = null
     this.#watchdog.watch(null)
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
     this.#traffic.clear()
-    const epoch = ++this.#epoch
-    await rewindHops(this.#components, this.#hops, { epoch, length })
-    this.#begin(epoch)
+    this.#rewindTo = length
+    this.#rewinding ??= this.#rewind()
+    return this.#rewinding
+  }
+
+  async #rewind(): Promise<void> {
+    try {
+      while (this.#rewindTo !== null) {
+        const length = this.#rewindTo
+        this.#rewindTo = null
+        await rewindHops(this.#components, this.#hops, { epoch: ++this.#epoch, length })
+      }
+      this.#begin(this.#epoch)
+    } finally {
+      // At once: one that is asked for from now on is not part of this.
+      this.#rewinding = null
+    }
   }
 
   /**

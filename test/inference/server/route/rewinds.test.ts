@@ -1,0 +1,97 @@
+import { expect, it } from 'vitest'
+import { createIdentity, type PeerStream } from '../../../../src/network/index.ts'
+import {
+  INFERENCE_PROTOCOL,
+  MessageReader,
+  MessageWriter,
+  ownerFrames,
+  type OwnerMessage,
+  type Rewind,
+  serverFrames,
+  type ServerMessage
+} from '../../../../src/wire/index.ts'
+import { Bench, settle } from '../bench.ts'
+import { statesOf } from '../fake-runner.ts'
+
+/** A server of a route that answers rewinds when it is told to. */
+class SlowServer {
+  readonly rewinds: Rewind[] = []
+  #answered = 0
+  #writer: MessageWriter<ServerMessage> | null = null
+
+  accept(stream: PeerStream): void {
+    const writer = new MessageWriter<ServerMessage>({ codec: serverFrames, sink: stream })
+    const handler = {
+      onMessage: (message: OwnerMessage) => {
+        if (message.kind === 'open') {
+          const keys = { incarnation: new Uint8Array(16).fill(1), pushKey: new Uint8Array(16).fill(2) }
+          writer.send({
+            kind: 'opened',
+            value: { ...keys, lengths: {}, credit: { steps: 8, bytes: 1e6 }, maxTentative: 8 }
+          })
+        } else if (message.kind === 'rewind') this.rewinds.push(message.value)
+        return null
+      },
+      onTensor: () => undefined
+    }
+    const reader = new MessageReader<OwnerMessage>({ codec: ownerFrames, handler }, { maxTensorBytes: 1e6 })
+    stream.onData = chunk => reader.push(chunk)
+    this.#writer = writer
+  }
+
+  /** Answers those that it has heard. */
+  async answer(): Promise<void> {
+    for (; this.#answered < this.rewinds.length; this.#answered++) {
+      const { epoch, length } = this.rewinds[this.#answered]!
+      this.#writer?.send({ kind: 'rewound', value: { epoch, lengths: { length, committed: length } } })
+    }
+    await settle()
+  }
+}
+
+it('rewinds that come while one is under way are passed on as one, the last, and all are answered', async () => {
+  const bench = new Bench()
+  const first = await bench.node('first', [0, 4])
+  const { peerId } = await createIdentity()
+  const second = new SlowServer()
+  await bench.networks.of(peerId).handle(INFERENCE_PROTOCOL, stream => second.accept(stream))
+  const hops = [{ peer: { peerId, addresses: ['/ip4/127.0.0.1/tcp/1'], pushKey: new Uint8Array() }, from: 4, to: 8 }]
+  const owner = bench.owner(first)
+  const open = { version: 1, from: 0, to: 4, id: new Uint8Array(16).fill(1), modelDigest: new Uint8Array(32).fill(7) }
+  owner.send({ kind: 'open', value: { ...open, route: { hops, hopsLeft: 1, bytesQuota: 1e8 } } })
+  await settle()
+  await second.answer()
+  owner.last('opened')
+
+  const many = 50
+  for (let epoch = 1; epoch <= many; epoch++) owner.send({ kind: 'rewind', value: { epoch, length: 0 } })
+  await settle()
+  expect(second.rewinds.length, 'one is under way').toBe(2)
+  expect(owner.all('rewound')).toEqual([])
+  await second.answer()
+  expect(second.rewinds.length, 'all others are one').toBe(3)
+  await second.answer()
+  expect(second.rewinds.length).toBe(3)
+  expect(owner.all('rewound').map(({ epoch }) => epoch)).toEqual(Array.from({ length: many }, (_, i) => i + 1))
+  owner.step({ epoch: many, step: 0, position: 0, want: 1 }, statesOf(1))
+  await settle()
+  expect(owner.codes).toEqual([])
+})
+
+it('two rewinds at once to different lengths leave the route at the second', async () => {
+  const bench = new Bench()
+  const first = await bench.node('first', [0, 4])
+  const { peerId } = await createIdentity()
+  const second = await bench.node(peerId, [4, 8])
+  const hops = [{ peer: { peerId, addresses: ['/ip4/127.0.0.1/tcp/1'], pushKey: new Uint8Array() }, from: 4, to: 8 }]
+  const owner = await bench.session(first, { route: { hops, hopsLeft: 1, bytesQuota: 1e8 } })
+  owner.step({ step: 0, position: 0, want: 1 }, statesOf(1))
+  await settle()
+  expect(second.server.sessions()).toMatchObject([{ length: 1, committed: 1 }])
+  owner.send({ kind: 'rewind', value: { epoch: 1, length: 1 } })
+  owner.send({ kind: 'rewind', value: { epoch: 2, length: 0 } })
+  await settle()
+  expect(owner.codes).toEqual([])
+  expect(owner.all('rewound').map(({ epoch }) => epoch)).toEqual([1, 2])
+  expect(second.server.sessions()).toMatchObject([{ length: 0, committed: 0 }])
+})
