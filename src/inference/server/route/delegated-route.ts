@@ -74,12 +74,17 @@ export class DelegatedRoute {
    */
   static async open(components: RouteComponents, init: RouteInit, signal: AbortSignal): Promise<DelegatedRoute> {
     const route = new DelegatedRoute(components, await openHops(components, init, signal), init)
+    const end = (): void => route.end()
     try {
+      signal.addEventListener('abort', end)
+      if (signal.aborted) end()
       await route.rewind(0)
       return route
     } catch (error) {
       route.end()
       throw error
+    } finally {
+      signal.removeEventListener('abort', end)
     }
   }
 

@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest'
 import { createIdentity } from '../../../../src/network/index.ts'
+import { INFERENCE_PROTOCOL } from '../../../../src/wire/index.ts'
 import { Bench, type Node, openOf, type Owner, settle } from '../bench.ts'
 import { statesOf } from '../fake-runner.ts'
+import { SlowServer } from './slow-server.ts'
 
 // A route that a client left to its first server, and a server of it that says nothing any more: the client is told which
 // one, before it takes the first for lost itself, and the others are free again.
@@ -56,6 +58,16 @@ it('while it opens one refuses: those that have granted are given back', async (
   const owner = await open(opening)
   expect(owner.last('error')).toMatchObject({ code: 'ROUTE_FAILED', peerId: third.peerId })
   expect(sessionsOf(opening)).toEqual([0, 0, 0])
+})
+
+it('whose owner leaves while it opens is ended at once, though one of its servers says nothing any more', async () => {
+  const opening = await scene()
+  await opening.bench.networks.of(third.peerId).handle(INFERENCE_PROTOCOL, stream => new SlowServer().accept(stream))
+  const owner = await open(opening)
+  expect(sessionsOf(opening).slice(0, 2), 'it has granted, and does not answer').toEqual([1, 1])
+  owner.send({ kind: 'close', value: {} })
+  await settle()
+  expect(sessionsOf(opening).slice(0, 2)).toEqual([0, 0])
 })
 
 it.each([
