@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createIdentity, verifySignature } from '../../src/network/index.ts'
 import { checkProof } from '../../src/wire/index.ts'
 import { goldens } from '../e2e/model.ts'
@@ -108,7 +108,7 @@ test.each(['push', 'delegate'] as const)(
     const connection = await swarm.connect(chain)
     const result = await connection.generate({ prompt, maxNewTokens: tokens, route, verify: 'digest' }).result
     expect(result).toMatchObject({ tokenIds: expected, proofs: [], replays: 0, pushes: { mismatched: 0 } })
-    expect(next.ledger.ignored.get('receipt')).toBeGreaterThan(0)
+    await vi.waitFor(() => expect(next.ledger.ignored.get('receipt')).toBeGreaterThan(0), { timeout: 30_000 })
   }
 )
 
