@@ -18,7 +18,7 @@ export function fileProblem(thrown: unknown): string {
   return problems[code ?? ''] ?? message
 }
 
-/** The same of one that was to be made: on a read-only file system Node's recursive `mkdir` says ENOENT. */
+/** The same of one that was to be made: ENOENT is what /proc says of what it has no place for. */
 export function makeProblem(thrown: unknown): string {
   const absent = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
   return absent ? 'it is not there and cannot be made' : fileProblem(thrown)

@@ -20,4 +20,5 @@ export {
   logLevels,
   silentLogger
 } from './logger.ts'
+export { makeFolder } from './make-folder.ts'
 export { version } from './version.ts'

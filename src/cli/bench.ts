@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { BenchReport, FloodInit, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
-import { CancelledError, makeProblem, UsageError } from '../base/index.ts'
+import { CancelledError, makeFolder, makeProblem, UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
@@ -166,7 +165,7 @@ async function interruptible<T>(work: () => Promise<T>, signal: AbortSignal): Pr
 /** Before anything is measured, which may take an hour. @throws UsageError */
 async function makeOut(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
   } catch (cause) {
     throw new UsageError(`--out: "${folder}" is no folder to write to: ${makeProblem(cause)}`, { cause })
   }

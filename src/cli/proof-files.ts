@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { makeProblem } from '../base/index.ts'
+import { makeFolder, makeProblem } from '../base/index.ts'
 import type { PortableProof } from '../wire/index.ts'
 import { value } from './flags.ts'
 import { invocationOf } from './invocation.ts'
@@ -28,7 +28,7 @@ export async function keepProofs(
     const text = `${JSON.stringify(proof, null, 2)}\n`
     const file = join(directory, `${proof.server}-${createHash('sha256').update(text).digest('hex').slice(0, 12)}.json`)
     try {
-      await mkdir(directory, { recursive: true })
+      await makeFolder(directory)
       await writeFile(file, text)
       terminal.err(`server ${proof.server} lied about step ${proof.step}; for the proof: ${verifyLine(file)}\n`)
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolder } from '../base/index.ts'
 import { IdentityError } from './errors.ts'
 import { generateIdentityPem, type Identity, identityFromPem } from './identity.ts'
 
@@ -42,7 +43,7 @@ async function refuseOpenFile(file: string): Promise<void> {
 
 /** Writes aside, then links: the name appears with the whole key behind it, and never replaces another's. */
 async function createFile(file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(file), 0o700)
   const aside = `${file}.${randomBytes(6).toString('hex')}`
   const handle = await open(aside, 'wx', 0o600)
   try {

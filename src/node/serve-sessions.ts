@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { counted, makeProblem, UsageError } from '../base/index.ts'
+import { counted, makeFolder, makeProblem, UsageError } from '../base/index.ts'
 import {
   type BatchingPolicy,
   direct,
@@ -80,8 +79,7 @@ export async function checkParking(options: ServeOptions, { slots, maxSessions }
     throw new UsageError(
       `--slots ${slots} for ${counted(maxSessions, 'session')} needs a place for the others: give --park-memory or --park-dir`
     )
-  if (options.parkDir !== undefined)
-    await inParkDir(options.parkDir, mkdir(options.parkDir, { recursive: true, mode: 0o700 }))
+  if (options.parkDir !== undefined) await inParkDir(options.parkDir, makeFolder(options.parkDir, 0o700))
 }
 
 async function inParkDir<T>(parkDir: string, use: Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../base/index.ts'
 import { ParkedStateError, ParkingFullError } from './errors.ts'
 import type { ParkingLot } from './rows.ts'
 
@@ -37,7 +38,7 @@ export class HostParking implements ParkingLot {
   static async open(init: HostParkingInit): Promise<HostParking> {
     if (init.disk !== undefined) {
       const { directory } = init.disk
-      await mkdir(directory, { recursive: true, mode: 0o700 })
+      await makeFolder(directory, 0o700)
       const left = (await readdir(directory)).filter(name => name.endsWith(suffix))
       await Promise.all(left.map(name => unlink(join(directory, name))))
     }
