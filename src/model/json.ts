@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { z } from 'zod'
+import { fileProblem } from '../base/index.ts'
 import { ModelFileError, type ModelFileCode } from './errors.ts'
 
 export function isMissing(thrown: unknown): boolean {
@@ -24,7 +25,10 @@ export async function readText(path: string, signal?: AbortSignal): Promise<stri
     signal?.throwIfAborted()
     if (thrown instanceof ModelFileError) throw thrown
     if (isMissing(thrown)) return null
-    throw new ModelFileError('MODEL_NOT_FOUND', `${path} cannot be read`, { details: { path }, cause: thrown })
+    throw new ModelFileError('MODEL_NOT_FOUND', `${path} cannot be read: ${fileProblem(thrown)}`, {
+      details: { path },
+      cause: thrown
+    })
   }
 }
 
@@ -45,7 +49,10 @@ export async function readJson<T>(
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new ModelFileError(code, `${path} is not JSON`, { details: { path }, cause })
+    throw new ModelFileError(code, `${path} is not JSON; the file is damaged, fetch it again`, {
+      details: { path },
+      cause
+    })
   }
   return fit(value, schema, path, code)
 }

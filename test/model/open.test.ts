@@ -93,6 +93,24 @@ describe('openModel', () => {
       /model.safetensors does not exist/
     ],
     [
+      'a folder in place of the weights',
+      async folder => {
+        await rm(join(folder, 'model.safetensors'))
+        await mkdir(join(folder, 'model.safetensors'))
+      },
+      'MODEL_NOT_FOUND',
+      /model.safetensors is no file/
+    ],
+    [
+      'a folder in place of config.json',
+      async folder => {
+        await rm(join(folder, 'config.json'))
+        await mkdir(join(folder, 'config.json'))
+      },
+      'MODEL_NOT_FOUND',
+      /config.json cannot be read: it is a folder/
+    ],
+    [
       'config.json that is not JSON',
       folder => writeFile(join(folder, 'config.json'), '{'),
       'MODEL_CONFIG',

@@ -1,6 +1,7 @@
-import { type FileHandle, open, realpath } from 'node:fs/promises'
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
+import { fileProblem } from '../../base/index.ts'
 import { ModelFileError } from '../errors.ts'
 import { isMissing, readJson } from '../json.ts'
 import { headerLength, headerLengthBytes, parseHeader } from './header.ts'
@@ -96,15 +97,20 @@ async function withFile<T>(path: string, use: (handle: FileHandle, file: string)
 async function openFile(path: string): Promise<{ handle: FileHandle; file: string }> {
   try {
     const file = await realpath(path)
+    if (!(await stat(file)).isFile()) throw notFound(path, 'is no file')
     return { handle: await open(file), file }
   } catch (cause) {
-    const why = isMissing(cause) ? 'does not exist' : 'cannot be opened'
-    throw new ModelFileError(
-      'MODEL_NOT_FOUND',
-      `${path} ${why}; a model's folder holds config.json and its safetensors files`,
-      { details: { path }, cause }
-    )
+    if (cause instanceof ModelFileError) throw cause
+    throw notFound(path, isMissing(cause) ? 'does not exist' : `cannot be opened: ${fileProblem(cause)}`, cause)
   }
+}
+
+function notFound(path: string, why: string, cause?: unknown): ModelFileError {
+  return new ModelFileError(
+    'MODEL_NOT_FOUND',
+    `${path} ${why}; a model's folder holds config.json and its safetensors files`,
+    { details: { path }, cause }
+  )
 }
 
 /** Reads `length` bytes at `position`, or fails when the file ends before. */

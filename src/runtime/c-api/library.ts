@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { arch, platform } from 'node:process'
 import type { default as Koffi } from 'koffi'
+import { fileProblem, toAndthenError } from '../../base/index.ts'
 import { cutOffProblem } from '../elf.ts'
 import { RuntimeLoadError } from '../errors.ts'
 import { withoutTelemetry } from '../telemetry.ts'
@@ -20,10 +21,10 @@ const packageFolder = ['bin', 'napi-v6', platform, arch]
 /** koffi unloads a library whose handle is collected, under the feet of whoever kept only addresses in it. */
 const loadedForGood: unknown[] = []
 
-const libraryNames: Partial<Record<NodeJS.Platform, RegExp>> = {
-  linux: /^libonnxruntime\.so(\.\d+)*$/,
-  darwin: /^libonnxruntime(\.\d+)*\.dylib$/,
-  win32: /^onnxruntime\.dll$/
+const libraryNames: Partial<Record<NodeJS.Platform, { readonly pattern: RegExp; readonly example: string }>> = {
+  linux: { pattern: /^libonnxruntime\.so(\.\d+)*$/, example: 'libonnxruntime.so.1' },
+  darwin: { pattern: /^libonnxruntime(\.\d+)*\.dylib$/, example: 'libonnxruntime.1.dylib' },
+  win32: { pattern: /^onnxruntime\.dll$/, example: 'onnxruntime.dll' }
 }
 
 /** Where distributions of ONNX Runtime have its library: the folder itself, an archive's, a Python package's. */
@@ -31,21 +32,31 @@ const subfolders = ['', 'lib', join('onnxruntime', 'capi')]
 
 const packageFile = 'onnxruntime-node/package.json'
 
-/** Finds ONNX Runtime's shared library in `folder`, or by default in onnxruntime-node. */
+/**
+ * Finds ONNX Runtime's shared library in `folder`, or by default in onnxruntime-node.
+ *
+ * @throws RuntimeLoadError; `details.library` is where it was looked for
+ */
 async function findLibrary(folder: string | undefined): Promise<string> {
   const name = libraryNames[platform]
   if (name === undefined) throw new RuntimeLoadError(`no name of ONNX Runtime's library is known for ${platform}`)
   const searched = folder ?? join(dirname(createRequire(import.meta.url).resolve(packageFile)), ...packageFolder)
   await readdir(searched).catch((cause: unknown) => {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new RuntimeLoadError(`the folder of ONNX Runtime's library cannot be read: ${searched} (${code})`, { cause })
+    throw new RuntimeLoadError(
+      `${searched}, the folder of ONNX Runtime's library, cannot be read: ${fileProblem(cause)}`,
+      {
+        details: { library: searched },
+        cause
+      }
+    )
   })
   for (const place of subfolders.map(each => join(searched, each))) {
-    const file = (await readdir(place).catch(() => [])).filter(entry => name.test(entry)).sort()[0]
+    const file = (await readdir(place).catch(() => [])).filter(entry => name.pattern.test(entry)).sort()[0]
     if (file !== undefined) return join(place, file)
   }
   throw new RuntimeLoadError(
-    `no ONNX Runtime library (${name.source}) is in ${searched}, nor in its lib or onnxruntime/capi`
+    `no ONNX Runtime library, such as ${name.example}, is in ${searched}, nor in its lib or onnxruntime/capi: give the folder that holds it`,
+    { details: { library: searched } }
   )
 }
 
@@ -57,7 +68,7 @@ export function checkVersion(version: string, path: string): void {
   throw new RuntimeLoadError(
     `${path} is ONNX Runtime ${version}: give one of version ${release(wanted)}, such as ${wanted}`,
     {
-      details: { version, wanted }
+      details: { library: path, version, wanted }
     }
   )
 }
@@ -76,7 +87,8 @@ export async function importKoffi(): Promise<typeof Koffi> {
  * Loads ONNX Runtime and its C API.
  *
  * @param folder - holds the library; by default the one that onnxruntime-node ships
- * @throws RuntimeLoadError when there is no library, it does not load, or it is of another version
+ * @throws RuntimeLoadError when there is no library, it does not load, or it is of another version; `details.library`
+ * says which
  */
 export async function loadLibrary(folder?: string): Promise<Api> {
   const koffi = await importKoffi()
@@ -84,7 +96,7 @@ export async function loadLibrary(folder?: string): Promise<Api> {
   withoutTelemetry()
   try {
     const cutOff = await cutOffProblem(path)
-    if (cutOff !== null) throw new RuntimeLoadError(cutOff)
+    if (cutOff !== null) throw new RuntimeLoadError(cutOff, { details: { library: path } })
     const library = koffi.load(path)
     loadedForGood.push(library)
     const [getApi, getVersion] = koffi.decode(
@@ -98,6 +110,9 @@ export async function loadLibrary(folder?: string): Promise<Api> {
     return new Api(path, version, bindFunctions(koffi, api), koffi)
   } catch (cause) {
     if (cause instanceof RuntimeLoadError) throw cause
-    throw new RuntimeLoadError(`ONNX Runtime does not load from ${path}: ${String(cause)}`, { cause })
+    throw new RuntimeLoadError(`ONNX Runtime does not load from ${path}: ${toAndthenError(cause).message}`, {
+      details: { library: path },
+      cause
+    })
   }
 }

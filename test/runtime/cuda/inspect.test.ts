@@ -71,13 +71,14 @@ describe('a folder that is named', () => {
   afterAll(() => rm(folder, { recursive: true }))
 
   test.each([
-    ['that is not there', 'none', 'cannot be read'],
-    ['without the library', '', 'no ONNX Runtime library'],
+    ['that is not there', 'none', 'cannot be read: there is none'],
+    ['without the library', '', 'no ONNX Runtime library, such as libonnxruntime.'],
     ['with something else by its name', 'broken', 'does not load from']
   ])('%s is an error, also where any device would do', async (_, name, says) => {
     await expect(chooseDevice({ device: 'auto', libraryFolder: join(folder, name) })).rejects.toMatchObject({
       code: 'RUNTIME_LOAD',
-      message: expect.stringContaining(says) as string
+      message: expect.stringContaining(says) as string,
+      details: { library: expect.stringContaining(join(folder, name)) as string }
     })
   })
 
