@@ -41,6 +41,9 @@ async function measure({ graph, bytesFile, past, steps, threads }: MemoryJob): P
   return { start, loaded, afterSteps }
 }
 
+// The process that asked has ended, interrupted: nobody is left to be told.
+process.on('disconnect', () => process.exit())
+
 process.once('message', (job: MemoryJob) => {
   void measure(job).then(figures => process.send?.(figures, () => process.disconnect()))
 })
