@@ -12,7 +12,7 @@ export const verifyProofCommand = defineCommand({
   argument: 'FILE',
   options: (_flags, file = '') => ({ file }),
   async run({ file }, { terminal }) {
-    terminal.out(`${whatIsProven(checkProof(await readDocument(file), verifySignature))}\n`)
+    terminal.out(`${whatIsProven(check(await readDocument(file), file))}\n`)
     return exitStatus.done
   }
 })
@@ -26,6 +26,15 @@ async function readDocument(file: string): Promise<unknown> {
     return JSON.parse(text) as unknown
   } catch (thrown) {
     throw new NoProofError(`"${file}" is no JSON: ${toAndthenError(thrown).message}`)
+  }
+}
+
+/** @throws NoProofError */
+function check(document: unknown, file: string): Proven {
+  try {
+    return checkProof(document, verifySignature)
+  } catch (thrown) {
+    throw thrown instanceof NoProofError ? new NoProofError(`"${file}" proves nothing: ${thrown.message}`) : thrown
   }
 }
 

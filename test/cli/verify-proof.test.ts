@@ -70,12 +70,16 @@ describe('verify-proof', () => {
 
   it.each([
     { name: 'a proof that was changed', text: () => JSON.stringify({ ...proof, step: 3 }), code: 'NO_PROOF' },
+    { name: 'another document', text: () => '{}', code: 'NO_PROOF' },
     { name: 'no JSON', text: () => '{', code: 'NO_PROOF' },
     { name: 'no file', text: () => null, code: 'USAGE' }
   ])('refuses $name', async ({ text, code }) => {
     const file = join(await temporaryFolder(), 'proof.json')
     const content = text()
     if (content !== null) await writeFile(file, content)
-    await expect(verifyProof(file)).rejects.toMatchObject({ code })
+    await expect(verifyProof(file)).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(`"${file}" `) as string
+    })
   })
 })
