@@ -1,19 +1,25 @@
 import type { Logger, LogLevel } from '../base/index.ts'
 import { logLevels } from '../base/index.ts'
+import { type Blame, blaming } from './blame.ts'
 import { choice } from './choices.ts'
 import { parseLine } from './command-line.ts'
-import { type Flags, type FlagValues, readFlags, value } from './flags.ts'
+import { type Flags, type FlagValues, readFlags, sourcesOf, value } from './flags.ts'
 import type { Terminal } from './terminal.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** What a running command has to do with the world. */
-export interface Context {
+export interface World {
   readonly terminal: Terminal
   readonly logger: Logger
   readonly environment: Environment
   /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
   readonly signal: AbortSignal
+}
+
+export interface Context extends World {
+  /** Every error that a command prints itself goes through it; those that it throws do. */
+  readonly blame: Blame
 }
 
 export interface LogSettings {
@@ -25,6 +31,7 @@ export interface LogSettings {
 interface Invocation<Options> {
   readonly options: Options
   readonly log: LogSettings
+  readonly blame: Blame
 }
 
 export interface CommandInit<F extends Flags, Options> {
@@ -51,7 +58,7 @@ export interface Runnable {
   ): {
     readonly log: LogSettings
     /** Does the work. Returns the exit status. */
-    run(context: Context): Promise<number>
+    run(world: World): Promise<number>
   }
 }
 
@@ -72,15 +79,23 @@ export function defineCommand<F extends Flags, Options>(init: CommandInit<F, Opt
     const log = readFlags(logFlags, line.given, environment)
     return {
       options: init.options(readFlags(init.flags, line.given, environment), line.argument),
-      log: { logLevel: log.logLevel ?? init.logLevel ?? 'warn', logFormat: log.logFormat ?? 'pretty' }
+      log: { logLevel: log.logLevel ?? init.logLevel ?? 'warn', logFormat: log.logFormat ?? 'pretty' },
+      blame: blaming(sourcesOf(init.flags, line.given, environment))
     }
   }
   return {
     summary: init.summary,
     parse,
     prepare(argv, environment) {
-      const { options, log } = parse(argv, environment)
-      return { log, run: context => init.run(options, context, log) }
+      const { options, log, blame } = parse(argv, environment)
+      const run = async (world: World): Promise<number> => {
+        try {
+          return await init.run(options, { ...world, blame }, log)
+        } catch (thrown) {
+          throw blame(thrown)
+        }
+      }
+      return { log, run }
     }
   }
 }

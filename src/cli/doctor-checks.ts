@@ -1,8 +1,9 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { counted, type Logger, toAndthenError } from '../base/index.ts'
+import { counted, type Logger } from '../base/index.ts'
 import { buildSpanGraph, openModel } from '../model/index.ts'
 import type { ServeOptions } from '../node/index.ts'
 import { loadSpan } from '../runtime/index.ts'
+import type { Blame } from './blame.ts'
 import { bytes } from './serve-ready.ts'
 
 /** One thing that this machine has, or lacks. */
@@ -32,7 +33,11 @@ export function checkMemory(): Finding {
 }
 
 /** Loads the model's first block, the surest sign that ONNX Runtime works here. */
-export async function checkRuntime({ model: folder, onnxruntime }: ModelLoad, logger: Logger): Promise<Finding> {
+export async function checkRuntime(
+  { model: folder, onnxruntime }: ModelLoad,
+  logger: Logger,
+  blame: Blame
+): Promise<Finding> {
   const about = 'ONNX Runtime'
   try {
     const model = await openModel(folder)
@@ -44,7 +49,7 @@ export async function checkRuntime({ model: folder, onnxruntime }: ModelLoad, lo
     const state = binding === 'c-api' ? 'ok' : 'note'
     return { about, state, says: `${version} by its ${binding} binding (${reason}), ${library}` }
   } catch (error) {
-    return { about, state: 'missing', says: toAndthenError(error).message }
+    return { about, state: 'missing', says: blame(error).message }
   }
 }
 
@@ -53,7 +58,8 @@ export type ModelLoad = Pick<ServeOptions, 'model' | 'maxLength' | 'maxSessions'
 
 /** How many of the model's blocks the free memory of a device holds. */
 export async function checkModel(
-  options: ModelLoad & Pick<ServeOptions, 'memory'> & Required<Pick<ServeOptions, 'device'>>
+  options: ModelLoad & Pick<ServeOptions, 'memory'> & Required<Pick<ServeOptions, 'device'>>,
+  blame: Blame
 ): Promise<Finding> {
   const about = 'model'
   try {
@@ -64,6 +70,6 @@ export async function checkModel(
     const says = `${blocks} of ${counted(plan.modelBlocks, 'block')} of ${plan.model} fit on ${plan.device} in ${plan.weights}, with ${load}`
     return { about, state: blocks === 0 ? 'missing' : 'ok', says }
   } catch (error) {
-    return { about, state: 'missing', says: toAndthenError(error).message }
+    return { about, state: 'missing', says: blame(error).message }
   }
 }

@@ -1,4 +1,4 @@
-import { type Logger, toAndthenError } from '../base/index.ts'
+import type { Logger } from '../base/index.ts'
 import type { ServeOptions } from '../node/index.ts'
 import {
   type CudaReport,
@@ -9,21 +9,25 @@ import {
   problemOf,
   tooOldToInstall
 } from '../runtime/index.ts'
+import type { Blame } from './blame.ts'
 import { checkModel, type Finding, type ModelLoad } from './doctor-checks.ts'
 import { bytes } from './serve-ready.ts'
+
+/** What the lines are about that are about several of its libraries. */
+const searched = 'CUDA libraries'
 
 /**
  * What there is of CUDA and what is missing, a line a part, and how many of the model's blocks each GPU holds.
  *
  * @param libraryFolder - of `--onnxruntime`
  */
-export async function checkCuda(load: ModelLoad, logger: Logger): Promise<Finding[]> {
+export async function checkCuda(load: ModelLoad, logger: Logger, blame: Blame): Promise<Finding[]> {
   try {
     const report = await inspectCuda(load.onnxruntime)
     logger.debug({ report }, 'CUDA')
-    return [...describeCuda(report), ...(report.problem === null ? await blocksOn(report, load) : [])]
+    return [...describeCuda(report), ...(report.problem === null ? await blocksOn(report, load, blame) : [])]
   } catch (error) {
-    return [{ about: 'CUDA', state: 'note', says: toAndthenError(error).message }]
+    return [{ about: 'CUDA', state: 'note', says: blame(error).message }]
   }
 }
 
@@ -51,13 +55,13 @@ export function describeCuda(report: CudaReport): Finding[] {
       return path === null ? note(name, why ?? 'not found') : found(name, path)
     }),
     ...(provider === null ? [] : [describeCudnn(cudnn)]),
-    ...(missing.length > 0 ? [note('', `looked for in ${folders.join(', ')}, and by the system's loader`)] : []),
+    ...(missing.length > 0 ? [note(searched, `looked for in ${folders.join(', ')}, and by the system's loader`)] : []),
     describeUse(report),
     ...(installs
       ? [
-          ...(tooOld === null ? [] : [note('', `before what follows is of use: ${tooOld}`)]),
-          note('', `all but the driver is installed by: ${installCommand(runtime.version)}`),
-          note('', 'and used with: --onnxruntime ~/.andthen/cuda')
+          ...(tooOld === null ? [] : [note(searched, `before what follows is of use: ${tooOld}`)]),
+          note(searched, `all but the driver is installed by: ${installCommand(runtime.version)}`),
+          note(searched, 'and used with: --onnxruntime ~/.andthen/cuda')
         ]
       : [])
   ]
@@ -94,10 +98,10 @@ function describeCudnn({ name, path, version }: CudaReport['cudnn']): Finding {
   return { about: name, state: 'ok', says: `${path}, cuDNN ${version ?? 'of unknown version'}; spans do without` }
 }
 
-async function blocksOn(report: CudaReport, load: ModelLoad): Promise<Finding[]> {
+async function blocksOn(report: CudaReport, load: ModelLoad, blame: Blame): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const where of placesFor(report)) {
-    const finding = await checkModel({ ...load, ...where })
+    const finding = await checkModel({ ...load, ...where }, blame)
     // The processor serves all the same.
     findings.push(finding.state === 'missing' ? { ...finding, state: 'note' } : finding)
   }

@@ -1,17 +1,29 @@
-import { defineCommand } from './command.ts'
-import { checkMemory, checkModel, checkNode, checkProcessor, checkRuntime } from './doctor-checks.ts'
+import { version } from '../base/index.ts'
+import { type Context, defineCommand } from './command.ts'
+import {
+  checkMemory,
+  checkModel,
+  checkNode,
+  checkProcessor,
+  checkRuntime,
+  type Finding,
+  type ModelLoad
+} from './doctor-checks.ts'
 import { checkCuda } from './doctor-cuda.ts'
-import { present, value } from './flags.ts'
+import { present, toggle, value } from './flags.ts'
+import { interruptible } from './interrupts.ts'
 import { defaultModel, parseModel } from './model-folder.ts'
 import { parseCount } from './quantities.ts'
 import { exitStatus } from './report.ts'
 import { onnxruntimeFlag } from './runtime-flags.ts'
+import type { Terminal } from './terminal.ts'
 
 const flags = {
   model: value('DIR', 'folder of the model whose blocks should fit', parseModel, 'the shipped tiny-shakespeare'),
   maxLength: value('TOKENS', 'longest session', parseCount(1), "the model's, at most 4096"),
   maxSessions: value('N', 'sessions at a time', parseCount(1), '8'),
-  onnxruntime: onnxruntimeFlag
+  onnxruntime: onnxruntimeFlag,
+  json: toggle('one JSON object on stdout, in place of the lines')
 }
 
 /** As wide as most libraries' names, and a space. */
@@ -24,22 +36,36 @@ export const doctorCommand = defineCommand({
   summary: 'what this machine can do, and what is missing for more',
   flags,
   options: given => ({
-    model: given.model ?? defaultModel,
-    ...present({ maxLength: given.maxLength, maxSessions: given.maxSessions, onnxruntime: given.onnxruntime })
-  }),
-  async run(load, { terminal, logger }) {
-    const findings = [
-      checkNode(process.version),
-      checkProcessor(),
-      checkMemory(),
-      await checkRuntime(load, logger),
-      await checkModel({ ...load, device: 'cpu' }),
-      ...(await checkCuda(load, logger))
-    ]
-    for (const { about, state, says } of findings) {
-      const [mark, style] = marks[state]
-      terminal.out(`${terminal.paint('out', style, mark.padEnd(8))}${about.padEnd(aboutWidth - 1)} ${says}\n`)
+    json: given.json ?? false,
+    load: {
+      model: given.model ?? defaultModel,
+      ...present({ maxLength: given.maxLength, maxSessions: given.maxSessions, onnxruntime: given.onnxruntime })
     }
-    return findings.some(finding => finding.state === 'missing') ? exitStatus.failed : exitStatus.done
+  }),
+  async run({ json, load }, context) {
+    const { terminal, signal } = context
+    const findings = await interruptible('looking at this machine', () => look(load, context), signal)
+    const serves = findings.every(finding => finding.state !== 'missing')
+    terminal.out(json ? `${JSON.stringify({ version, serves, findings })}\n` : forPeople(findings, terminal))
+    return serves ? exitStatus.done : exitStatus.failed
   }
 })
+
+async function look(load: ModelLoad, { logger, blame }: Context): Promise<Finding[]> {
+  return [
+    checkNode(process.version),
+    checkProcessor(),
+    checkMemory(),
+    await checkRuntime(load, logger, blame),
+    await checkModel({ ...load, device: 'cpu' }, blame),
+    ...(await checkCuda(load, logger, blame))
+  ]
+}
+
+function forPeople(findings: readonly Finding[], terminal: Pick<Terminal, 'paint'>): string {
+  const lines = findings.map(({ about, state, says }) => {
+    const [mark, style] = marks[state]
+    return `${terminal.paint('out', style, mark.padEnd(8))}${about.padEnd(aboutWidth - 1)} ${says}\n`
+  })
+  return lines.join('')
+}

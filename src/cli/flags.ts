@@ -64,6 +64,19 @@ export function variableName(key: string): string {
   return `ANDTHEN_${key.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`
 }
 
+/** Where the value of each flag that was given comes from: the flag's name, or its variable's; by the flag's key. */
+export function sourcesOf(
+  flags: Flags,
+  given: Readonly<Record<string, readonly string[]>>,
+  environment: Readonly<Record<string, string | undefined>>
+): Record<string, string> {
+  const sources = Object.keys(flags).map(key => {
+    if (given[key] !== undefined) return [key, flagName(key)]
+    return environment[variableName(key)] ? [key, variableName(key)] : undefined
+  })
+  return Object.fromEntries(sources.filter(source => source !== undefined)) as Record<string, string>
+}
+
 /**
  * Reads every flag, the command line over the environment. An empty variable counts as absent, so that
  * `ANDTHEN_X=${X}` in a compose file means nothing where X is not set.
@@ -76,12 +89,11 @@ export function readFlags<F extends Flags>(
   given: Readonly<Record<string, readonly string[]>>,
   environment: Readonly<Record<string, string | undefined>>
 ): FlagValues<F> {
+  const sources = sourcesOf(flags, given, environment)
   const read = Object.entries(flags).map(([key, flag]): [string, unknown] => {
-    const variable = environment[variableName(key)]
-    const fromLine = given[key]
-    if (fromLine !== undefined) return [key, namingFlag(flagName(key), () => flag.read(fromLine))]
-    if (variable) return [key, namingFlag(variableName(key), () => flag.read([variable]))]
-    return [key, undefined]
+    const source = sources[key]
+    if (source === undefined) return [key, undefined]
+    return [key, namingFlag(source, () => flag.read(given[key] ?? [environment[variableName(key)] ?? '']))]
   })
   return Object.fromEntries(read) as FlagValues<F>
 }

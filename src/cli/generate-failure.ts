@@ -1,9 +1,8 @@
-import { toAndthenError } from '../base/index.ts'
+import type { AndthenError } from '../base/index.ts'
 import type { GeneratedToken } from '../client/index.ts'
 
 /** What `generate --json` prints in place of a result, with what was generated until then. */
-export function failureJson(thrown: unknown, pieces: readonly GeneratedToken[]) {
-  const { code, message, retryable, details } = toAndthenError(thrown)
+export function failureJson({ code, message, retryable, details }: AndthenError, pieces: readonly GeneratedToken[]) {
   return {
     error: { code, message, retryable, details },
     partial: {

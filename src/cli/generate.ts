@@ -88,7 +88,7 @@ async function generateText(options: GenerateCommandOptions, context: Context): 
 }
 
 async function generateJson(options: GenerateCommandOptions, context: Context): Promise<number> {
-  const { terminal } = context
+  const { terminal, blame } = context
   const pieces: GeneratedToken[] = []
   try {
     const result = await generating(options, context, piece => pieces.push(piece))
@@ -96,7 +96,7 @@ async function generateJson(options: GenerateCommandOptions, context: Context): 
     if (options.explain) terminal.err(`${explain(result)}\n`)
     return result.finishReason === 'cancelled' ? exitStatus.interrupted : exitStatus.done
   } catch (thrown) {
-    terminal.out(`${JSON.stringify(failureJson(thrown, pieces))}\n`)
+    terminal.out(`${JSON.stringify(failureJson(blame(thrown), pieces))}\n`)
     throw thrown
   }
 }

@@ -15,9 +15,18 @@ export const defaultModel = fileURLToPath(new URL('../../models/tiny-shakespeare
 export function parseModel(text: string): string {
   if (text.startsWith('hf:')) throw fromHub(text.slice('hf:'.length))
   const folder = resolve(text)
-  if (text !== '' && statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
+  if (text !== '' && isFolder(folder)) return folder
   if (/^[\w-][\w.-]*\/[\w.-]+(@[\w./-]+)?$/.test(text)) throw fromHub(text)
   throw new UsageError(`"${text}" is no folder: give a folder with config.json, model.safetensors and tokenizer.json`)
+}
+
+/** Whether there is one; of a path that cannot be looked at, there is none. */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 function fromHub(id: string): NotAvailableError {

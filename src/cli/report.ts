@@ -5,7 +5,7 @@ import type { Terminal } from './terminal.ts'
 export const exitStatus = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 /** Codes that mean the caller asked for something that cannot be, rather than that something failed. */
-const callersMistake: ReadonlySet<string> = new Set(['USAGE', 'NOT_AVAILABLE'])
+const callersMistake: ReadonlySet<string> = new Set(['USAGE', 'NOT_AVAILABLE', 'BLOCKS', 'HOOKS', 'MODEL_NOT_FOUND'])
 
 function statusOf(error: AndthenError): number {
   if (callersMistake.has(error.code)) return exitStatus.usage

@@ -1,14 +1,23 @@
 import type { ServeOptions } from '../node/index.ts'
 import type { CudaArena } from '../runtime/index.ts'
+import { UsageError } from '../base/index.ts'
 import { choice } from './choices.ts'
 import { type FlagValues, present, toggle, value } from './flags.ts'
+import { isFolder } from './model-folder.ts'
 import { parseSize } from './quantities.ts'
 import { parsePath } from './swarm-flags.ts'
+
+/** @throws UsageError where there is no such folder */
+function parseLibraryFolder(text: string): string {
+  const folder = parsePath(text)
+  if (isFolder(folder)) return folder
+  throw new UsageError(`"${text}" is no folder: give the one that holds libonnxruntime.so, or what pip installed it to`)
+}
 
 export const onnxruntimeFlag = value(
   'DIR',
   "folder with ONNX Runtime's libonnxruntime.so and its providers, or what pip installed it to",
-  parsePath,
+  parseLibraryFolder,
   'what onnxruntime-node ships'
 )
 

@@ -11,18 +11,21 @@ import type { ServeOptions } from './serve-options.ts'
  * @throws IdentityError
  */
 export async function nodeIdentity(options: ServeOptions, listen: readonly string[]): Promise<Identity> {
-  if (options.identity !== undefined) return load(options.identity, '--identity')
+  if (options.identity !== undefined) return load(options.identity, 'give another place')
   const [, port] = /\/tcp\/(\d+)$/.exec(listen[0] ?? '') ?? []
   if (port === undefined || port === '0') return createIdentity()
-  return load(join(options.dataDir ?? join(homedir(), '.andthen'), `identity-${port}.key`), '--data-dir')
+  return load(
+    join(options.dataDir ?? join(homedir(), '.andthen'), `identity-${port}.key`),
+    '--data-dir names another place'
+  )
 }
 
-async function load(file: string, flag: string): Promise<Identity> {
+async function load(file: string, advice: string): Promise<Identity> {
   try {
     return await loadIdentity(file)
   } catch (cause) {
     if (cause instanceof AndthenError) throw cause
-    throw new IdentityError(file, `cannot be used: ${makeProblem(cause)}; ${flag} names another place`, {
+    throw new IdentityError(file, `cannot be used: ${makeProblem(cause)}; ${advice}`, {
       cause
     })
   }

@@ -55,11 +55,11 @@ it('reads every flag', () => {
 
 it('measures the device that it is told, through the library that it is told', () => {
   expect(parse('gpu').gpu).toEqual({})
-  const flags = ['--device', 'cuda:1', '--onnxruntime', 'ort', '--cuda-memory', '8GiB', '--cuda-graph', '--runs', '5']
+  const flags = ['--device', 'cuda:1', '--onnxruntime', 'src/runtime', '--cuda-memory', '8GiB', '--cuda-graph', '--runs', '5']
   expect(parse('gpu', ...flags)).toMatchObject({
     gpu: {
       device: 'cuda:1',
-      libraryFolder: expect.stringMatching(/ort$/),
+      libraryFolder: expect.stringMatching(/runtime$/),
       cuda: { memoryLimit: 2 ** 33, graph: true }
     },
     rounds: 5

@@ -65,7 +65,7 @@ describe('serve', () => {
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
       --max-dials 5 --peer-connections 8 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
       --relay ${peer} --relay-others --relay-places 6 --relay-places-per-host 2 --relay-bytes 7MiB --hole-punching --upnp
-      --onnxruntime /o --cuda-memory 8GiB --cuda-arena doubling --cuda-graph --log-level debug --log-format json`
+      --onnxruntime / --cuda-memory 8GiB --cuda-arena doubling --cuda-graph --log-level debug --log-format json`
     const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
     expect(options).toEqual({
       model: defaultModel,
@@ -105,7 +105,7 @@ describe('serve', () => {
       forcePrivate: true,
       allow: ['10.0.0.0/8', 'p'],
       deny: ['q'],
-      onnxruntime: '/o',
+      onnxruntime: '/',
       cuda: { memoryLimit: 8 * 2 ** 30, arena: 'doubling', graph: true },
       maxDials: 5,
       peerLimits: { connections: 8, dials: 2, requests: 3, sessions: 4, bytes: 5 * 2 ** 20 },
@@ -117,6 +117,13 @@ describe('serve', () => {
       upnp: true
     })
     expect(log).toEqual({ logLevel: 'debug', logFormat: 'json' })
+  })
+
+  it('refuses a folder of ONNX Runtime that is none', () => {
+    const given = (folder: string) => serveCommand.parse(['--blocks', '0-1', '--onnxruntime', folder], {})
+    for (const folder of ['./none', 'package.json', 'package.json/x', 'a'.repeat(5000)])
+      expect(() => given(folder)).toThrow(`--onnxruntime: "${folder}" is no folder`)
+    expect(() => serveCommand.parse([], { ANDTHEN_ONNXRUNTIME: './none' })).toThrow('ANDTHEN_ONNXRUNTIME: "./none"')
   })
 
   it('refuses limits of a relay that is none', () => {

@@ -43,9 +43,9 @@ describe('doctor on CUDA', () => {
       expect.arrayContaining([
         'note libcudart.so.13: not found',
         'note libcudnn.so.9: not found; spans do without',
-        "note : looked for in /ort, /ort/nvidia/cu13/lib, and by the system's loader",
+        "note CUDA libraries: looked for in /ort, /ort/nvidia/cu13/lib, and by the system's loader",
         `note CUDA: cannot be used: ${problem}`,
-        `note : all but the driver is installed by: ${installCommand('1.30.0')}`
+        `note CUDA libraries: all but the driver is installed by: ${installCommand('1.30.0')}`
       ])
     )
   })

@@ -30,7 +30,7 @@ it.each(['openai/gpt', 'owner/name@main', 'owner/name@refs/pr/1', 'hf:models', '
   text => expect(() => parseModel(text)).toThrow(NotAvailableError)
 )
 
-it.each(['nothing', './owner/name', '../owner/name', '/owner/name', 'a/b/c', ''])(
+it.each(['nothing', './owner/name', '../owner/name', '/owner/name', 'a/b/c', 'a'.repeat(5000), ''])(
   'says that "%s" is no folder',
   text => {
     expect(() => parseModel(text)).toThrow(UsageError)

@@ -8,6 +8,7 @@ describe('wrong usage ends with status 2 and one line on stderr', () => {
   it.each([
     { name: 'an unknown flag', run: ['serve', '--blokcs', '0-2'], says: '--blokcs' },
     { name: 'no blocks', run: ['serve'], says: '--blocks is missing' },
+    { name: 'blocks beyond the model', run: ['serve', '--blocks', '0-13'], says: '--blocks 0-13' },
     { name: 'a reversed range', run: ['serve', '--blocks', '4-2'], says: '2-4' },
     {
       name: 'a device to come',

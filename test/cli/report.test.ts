@@ -9,6 +9,9 @@ describe('exit statuses', () => {
   it.each([
     [2, new UsageError('x')],
     [2, new NotAvailableError('x')],
+    [2, new AndthenError('BLOCKS', 'x')],
+    [2, new AndthenError('HOOKS', 'x')],
+    [2, new AndthenError('MODEL_NOT_FOUND', 'x')],
     [130, new CancelledError('x')],
     [1, new AndthenError('PEER_UNREACHABLE', 'x')],
     [1, new Error('x')],

@@ -19,7 +19,7 @@ it('a place that cannot hold the key is told with its flag', async () => {
   })
   await expect(nodeIdentity({ model, identity: join(file, 'key') }, listen)).rejects.toMatchObject({
     code: 'IDENTITY',
-    message: `identity file ${file}/key cannot be used: ${problem}; --identity names another place`
+    message: `identity file ${file}/key cannot be used: ${problem}; give another place`
   })
   await expect(nodeIdentity({ model, identity: folder }, listen)).rejects.toMatchObject({
     code: 'IDENTITY',
