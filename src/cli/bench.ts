@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import type { BenchReport, FloodInit, GpuBenchInit, LoadInit, SessionsInit } from '../bench/index.ts'
-import { CancelledError, makeFolder, makeProblem, UsageError } from '../base/index.ts'
+import { makeFolder, makeProblem, UsageError } from '../base/index.ts'
 import { benchDefaults, benchFlags } from './bench-flags.ts'
 import { choice } from './choices.ts'
 import { type Context, defineCommand } from './command.ts'
 import { type FlagValues, present } from './flags.ts'
+import { interruptible } from './interrupts.ts'
 import { defaultModel } from './model-folder.ts'
 import { exitStatus } from './report.ts'
 import { runtimeOptions } from './runtime-flags.ts'
@@ -107,7 +108,8 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
   switch (name) {
     case 'span': {
       const { seed } = init
-      const result = await interruptible(() => bench.benchSpan({ seed, onProgress, ...present({ rounds }) }), signal)
+      const measuring = () => bench.benchSpan({ seed, onProgress, ...present({ rounds }) })
+      const result = await interruptible('the benchmark', measuring, signal)
       show({ schema: bench.schema, command: name, seed, ...result }, bench.formatSpan(result))
       return exitStatus.done
     }
@@ -151,15 +153,6 @@ async function run(options: BenchOptions, { terminal, signal }: Context): Promis
       return statusOf(report)
     }
   }
-}
-
-/** What takes no signal is left where it is: the process ends. @throws CancelledError */
-async function interruptible<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw new CancelledError('the benchmark')
-  const interrupted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(new CancelledError('the benchmark')), { once: true })
-  })
-  return Promise.race([work(), interrupted])
 }
 
 /** Before anything is measured, which may take an hour. @throws UsageError */

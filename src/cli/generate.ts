@@ -10,6 +10,7 @@ import { explain } from './explain.ts'
 import { type FlagValues, present } from './flags.ts'
 import { failureJson } from './generate-failure.ts'
 import { defaultNewTokens, defaultTimeouts, generateFlags } from './generate-flags.ts'
+import { interruptible } from './interrupts.ts'
 import { defaultModel } from './model-folder.ts'
 import { keepProofs, proofDirOf } from './proof-files.ts'
 import { exitStatus } from './report.ts'
@@ -107,8 +108,8 @@ async function generating(
   { terminal, logger, signal }: Context,
   show: (piece: GeneratedToken) => void
 ): Promise<GenerationResult> {
-  const fromInput = options.generate.prompt === '-' ? { prompt: await terminal.input() } : {}
-  const asked = { ...options.generate, ...fromInput }
+  const read = () => interruptible('reading the prompt from stdin', () => terminal.input(), signal)
+  const asked = { ...options.generate, ...(options.generate.prompt === '-' && { prompt: await read() }) }
   const { connect } = await import('../node/index.ts')
   // Opened first, so that a long generation is not lost to a file that cannot be written.
   const trace = options.trace === undefined ? undefined : await openTrace(options.trace)

@@ -1,3 +1,4 @@
+import { CancelledError } from '../base/index.ts'
 import { exitStatus } from './report.ts'
 
 const signals = ['SIGINT', 'SIGTERM'] as const
@@ -11,4 +12,18 @@ export function interruptSignal(): AbortSignal {
   }
   for (const signal of signals) process.on(signal, interrupt)
   return controller.signal
+}
+
+/**
+ * Work that takes no signal: when that is aborted it is left where it is, and the process ends.
+ *
+ * @param what for people: `reading stdin`
+ * @throws CancelledError
+ */
+export async function interruptible<T>(what: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) throw new CancelledError(what)
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new CancelledError(what)), { once: true })
+  })
+  return Promise.race([work(), interrupted])
 }

@@ -78,6 +78,11 @@ describe('serve', () => {
   })
 })
 
+it('doctor --json', async () => {
+  const { out } = await program('doctor', ['--json'])
+  expect(printed(JSON.parse(out))).toEqual(documented('doctor --json').sort())
+})
+
 it('bench --json', { timeout: patience }, async () => {
   const small = ['--servers', '1', '--prompt-tokens', '3', '--tokens', '3', '--runs', '1', '--warmup', '0', '--json']
   const load = ['load', '--requests', '1', ...small]
