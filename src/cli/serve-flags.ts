@@ -21,7 +21,7 @@ export const serveFlags = {
   blocks: value('A-B', 'blocks to serve, half open: 0-4 is blocks 0 to 3; or all', parseBlocks),
   model: value('DIR', "the model's folder", parseModel, 'the shipped tiny-shakespeare'),
   ...networkFlags,
-  dataDir: value('DIR', 'where the identity and caches are kept', parsePath, '~/.andthen'),
+  dataDir: value('DIR', 'where the identity is kept', parsePath, '~/.andthen'),
   device: value('DEVICE', 'auto, cpu or cuda[:N]', parseDevice, 'auto: a GPU that CUDA can use, else the CPU'),
   weights: value('TYPE', 'auto, f32, bf16 or f16', parseWeights, 'auto, which never quantizes'),
   ...runtimeFlags,
