@@ -26,9 +26,10 @@ export async function main(name: string, argv: readonly string[]): Promise<never
   process.exit(status)
 }
 
-/** `andthen COMMAND ...`. */
+/** `andthen COMMAND ...`; `andthen help COMMAND` is `andthen COMMAND --help`. */
 export async function dispatch(argv: readonly string[]): Promise<never> {
   const [name, ...rest] = argv
+  if (name === 'help' && rest[0] !== undefined) return main(rest[0], ['--help'])
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(await overview())
     process.exit(exitStatus.done)
