@@ -3,7 +3,7 @@ import { logLevels } from '../base/index.ts'
 import { type Blame, blaming } from './blame.ts'
 import { choice } from './choices.ts'
 import { parseLine } from './command-line.ts'
-import { type Flags, type FlagValues, readFlags, sourcesOf, value } from './flags.ts'
+import { type Flags, type FlagValues, readFlags, sourcesOf, value, variableName } from './flags.ts'
 import type { Terminal } from './terminal.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -51,6 +51,8 @@ export interface CommandInit<F extends Flags, Options> {
 /** A command as the dispatcher knows it. */
 export interface Runnable {
   readonly summary: string
+  /** Names of its flags' variables in the environment. */
+  readonly variables: readonly string[]
   /** Understands the arguments. @throws HelpShown for --help and --version, UsageError, NotAvailableError */
   prepare(
     argv: readonly string[],
@@ -85,6 +87,7 @@ export function defineCommand<F extends Flags, Options>(init: CommandInit<F, Opt
   }
   return {
     summary: init.summary,
+    variables: Object.keys({ ...init.flags, ...logFlags }).map(variableName),
     parse,
     prepare(argv, environment) {
       const { options, log, blame } = parse(argv, environment)

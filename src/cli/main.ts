@@ -1,8 +1,9 @@
-import { createLogger, fileProblem, UsageError, version } from '../base/index.ts'
+import { createLogger, fileProblem, type Logger, UsageError, version } from '../base/index.ts'
 import type { Environment, LogSettings, Runnable } from './command.ts'
 import { HelpShown } from './command-line.ts'
 import { interruptSignal } from './interrupts.ts'
 import { exitStatus, reportError } from './report.ts'
+import { strangeVariables } from './strange-variables.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 
 /** Each command is loaded when it is called, so that a slip on the command line is told before anything heavy loads. */
@@ -46,10 +47,12 @@ async function runCommand(name: string, argv: readonly string[], environment: En
   try {
     const load = commands[name]
     if (load === undefined) throw unknownCommand(name)
-    const prepared = (await load()).prepare(argv, environment)
+    const command = await load()
+    const prepared = command.prepare(argv, environment)
     log = prepared.log
     const colour = terminal.errIsTTY && !environment['NO_COLOR']
     const logger = createLogger({ level: log.logLevel, format: log.logFormat, colour })
+    await warnOfStrangers(command, environment, logger)
     return await prepared.run({ terminal, logger, environment, signal: interruptSignal() })
   } catch (error) {
     if (error instanceof HelpShown) {
@@ -62,6 +65,14 @@ async function runCommand(name: string, argv: readonly string[], environment: En
 
 function unknownCommand(name: string): UsageError {
   return new UsageError(`"${name}" is no command: give one of ${Object.keys(commands).join(', ')}`)
+}
+
+async function warnOfStrangers(command: Runnable, environment: Environment, logger: Logger): Promise<void> {
+  // The others are seldom needed, and one of them loads the network.
+  if (strangeVariables(environment, [command]).length === 0) return
+  const all = await Promise.all(Object.values(commands).map(load => load()))
+  for (const variable of strangeVariables(environment, all))
+    logger.warn({ variable }, 'a variable that no flag of any command has: it changes nothing')
 }
 
 async function overview(): Promise<string> {

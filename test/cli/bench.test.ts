@@ -55,7 +55,17 @@ it('reads every flag', () => {
 
 it('measures the device that it is told, through the library that it is told', () => {
   expect(parse('gpu').gpu).toEqual({})
-  const flags = ['--device', 'cuda:1', '--onnxruntime', 'src/runtime', '--cuda-memory', '8GiB', '--cuda-graph', '--runs', '5']
+  const flags = [
+    '--device',
+    'cuda:1',
+    '--onnxruntime',
+    'src/runtime',
+    '--cuda-memory',
+    '8GiB',
+    '--cuda-graph',
+    '--runs',
+    '5'
+  ]
   expect(parse('gpu', ...flags)).toMatchObject({
     gpu: {
       device: 'cuda:1',

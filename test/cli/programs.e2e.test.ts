@@ -128,9 +128,10 @@ describe('doctor', () => {
     expect(status, out).toBe(0)
   })
 
-  it('says which model it cannot read', async () => {
-    const { status, out } = await program('doctor', ['--model', 'src'])
+  it('says which model it cannot read, and which variable is of no flag', async () => {
+    const { status, out, err } = await program('doctor', ['--model', 'src'], { ANDTHEN_MAX_SESSION: '3' })
     expect(status).toBe(1)
     expect(out).toMatch(/MISSING +model .*src/)
+    expect(err).toContain('ANDTHEN_MAX_SESSION')
   })
 })
