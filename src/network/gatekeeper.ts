@@ -4,7 +4,8 @@ import type { AccessList } from './access-list.ts'
 import type { NetworkCounters } from './counters.ts'
 import { hostOf, relayOf, sourceOf } from './peer-address.ts'
 import type { RelayShares } from './relay-shares.ts'
-import { type RateLimit, RateLimiter } from './rate-limiter.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import type { RateLimit } from './token-buckets.ts'
 
 export interface GatekeeperComponents {
   readonly access: AccessList

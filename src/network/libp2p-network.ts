@@ -205,10 +205,11 @@ export class Libp2pNetwork implements Network {
 
   /** The stream holds the lease until it ends. */
   #wrap(stream: Stream, lease: Lease, onOverLimit?: HandleOptions['onOverLimit']): PeerStream {
-    const { peer: remotePeer, host: remoteHost } = askerOf(lease.connection)
+    const asker = askerOf(lease.connection)
+    const { peer: remotePeer, host: remoteHost } = asker
     const byteLimit = this.#byteLimit
     const meter = (bytes: number): Error | undefined => {
-      const waitMs = byteLimit?.take({ peer: remotePeer, host: remoteHost }, bytes) ?? 0
+      const waitMs = byteLimit?.take(asker, bytes) ?? 0
       if (waitMs === 0) return undefined
       const error = this.#overLimit(remotePeer, 'bytes', waitMs)
       onOverLimit?.(wrapped, error)

@@ -6,7 +6,7 @@ import type { Identity } from './identity.ts'
 import type { RelayingInit } from './libp2p-node.ts'
 import type { PeerStream } from './peer-stream.ts'
 import type { PeerTarget } from './peer-target.ts'
-import type { RateLimit } from './rate-limiter.ts'
+import type { RateLimit } from './token-buckets.ts'
 
 export interface NetworkInit {
   readonly identity: Identity

@@ -4,7 +4,7 @@ import type { NetworkCounters } from './counters.ts'
 import { RateLimitedError } from './errors.ts'
 import { PeerLimiter } from './peer-limiter.ts'
 import { sourceOf } from './peer-address.ts'
-import type { RateLimit } from './rate-limiter.ts'
+import type { RateLimit } from './token-buckets.ts'
 
 export interface StreamFloodComponents {
   readonly clock: Clock
