@@ -31,6 +31,7 @@ export const networkFlags = {
   ),
   peerSessions: value('N', 'sessions of one client at a time', parseLimit, 'as many as there may be'),
   peerBytes: value('SIZE', 'bytes a second from one peer', parseLimitSize, 'not limited'),
+  sharedHosts: list('ADDRESS|RANGE', 'a proxy or router: who comes from there counts alone', text => text, 'none'),
   relay: list('MULTIADDR', 'relays to be reached through, for a node that nobody can dial', parseMultiaddr, 'none'),
   relayOthers: toggle('relay for nodes that nobody can dial'),
   relayPlaces: value('N', 'nodes to relay for at most', parseLimit, '16'),
@@ -42,7 +43,7 @@ export const networkFlags = {
 
 /** @throws UsageError */
 export function networkOptions(given: FlagValues<typeof networkFlags>): Partial<ServeOptions> {
-  const { listen, identity, allow, deny, maxConnections, maxDials, relay: relays, upnp } = given
+  const { listen, identity, allow, deny, maxConnections, maxDials, sharedHosts, relay: relays, upnp } = given
   const peerLimits = present({
     connections: given.peerConnections,
     dials: given.peerDials,
@@ -64,7 +65,7 @@ export function networkOptions(given: FlagValues<typeof networkFlags>): Partial<
     ...(Object.keys(peerLimits).length > 0 && { peerLimits }),
     ...(given.relayOthers === true && { relaying }),
     ...swarmOptions(given),
-    ...present({ listen, identity, allow, deny, maxConnections, maxDials, relays, upnp })
+    ...present({ listen, identity, allow, deny, maxConnections, maxDials, sharedHosts, relays, upnp })
   }
 }
 

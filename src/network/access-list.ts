@@ -1,5 +1,5 @@
-import { BlockList, isIP } from 'node:net'
-import { UsageError } from '../base/index.ts'
+import { isIP } from 'node:net'
+import { AddressRanges } from './address-ranges.ts'
 import { parsePeerId } from './peer-address.ts'
 
 /**
@@ -15,8 +15,7 @@ export interface AccessInit {
 
 interface Entries {
   readonly peers: ReadonlySet<string>
-  readonly addresses: BlockList
-  readonly hasAddresses: boolean
+  readonly addresses: AddressRanges
 }
 
 export class AccessList {
@@ -36,30 +35,14 @@ export class AccessList {
 
   /** By IP address. Names are let pass: what they resolve to is looked at when the connection is there. */
   allowsHost(host: string): boolean {
-    const version = isIP(host)
-    if (version === 0) return true
-    const family = version === 4 ? 'ipv4' : 'ipv6'
-    if (this.#deny.addresses.check(host, family)) return false
-    return !this.#allow.hasAddresses || this.#allow.addresses.check(host, family)
+    if (isIP(host) === 0) return true
+    if (this.#deny.addresses.has(host)) return false
+    return this.#allow.addresses.isEmpty || this.#allow.addresses.has(host)
   }
 }
 
 function parse(entries: readonly string[]): Entries {
-  const peers = new Set<string>()
-  const addresses = new BlockList()
-  for (const entry of entries) {
-    const [network = '', prefix, ...rest] = entry.split('/')
-    const version = isIP(network)
-    if (version === 0) {
-      peers.add(parsePeerId(entry))
-      continue
-    }
-    const widest = version === 4 ? 32 : 128
-    const length = prefix === undefined ? widest : Number(prefix)
-    if (rest.length > 0 || prefix === '' || !Number.isInteger(length) || length < 0 || length > widest) {
-      throw new UsageError(`"${entry}" is not an address range: give one as 10.0.0.0/8, with a prefix up to ${widest}`)
-    }
-    addresses.addSubnet(network, length, version === 4 ? 'ipv4' : 'ipv6')
-  }
-  return { peers, addresses, hasAddresses: addresses.rules.length > 0 }
+  const addresses = new AddressRanges()
+  const peers = new Set(entries.filter(entry => !addresses.add(entry)).map(parsePeerId))
+  return { peers, addresses }
 }

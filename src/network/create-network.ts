@@ -32,6 +32,7 @@ import { ConnectionPool } from './pool.ts'
 import { StreamFlood } from './stream-flood.ts'
 import { RelayReservations } from './relay-reservations.ts'
 import { RelayShares } from './relay-shares.ts'
+import { SharedHosts } from './shared-hosts.ts'
 
 /**
  * Starts the network. Where relays are given, it resolves when each has answered, or could not be reached.
@@ -45,9 +46,13 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const announce = (init.announce ?? []).map(address => withPeerId(address, init.identity.peerId))
   const relays = (init.relays ?? []).map(parseRelayAddress)
   const access = new AccessList(init.access)
+  const shared = new SharedHosts(init.sharedHosts)
   const listen = await freeListenAddresses(wanted)
   const counters = createCounters()
-  const gatekeeper = new Gatekeeper({ access, clock, counters }, { dialLimit: init.limits?.dials ?? DIAL_LIMIT })
+  const gatekeeper = new Gatekeeper(
+    { access, shared, clock, counters },
+    { dialLimit: init.limits?.dials ?? DIAL_LIMIT }
+  )
   const limits = { maxConnections: init.maxConnections ?? MAX_CONNECTIONS, maxDials: init.maxDials ?? MAX_DIALS }
   const connectionsFrom = (host: string): number =>
     init.limits?.connections ?? shareOfHost(host, limits.maxConnections, LEAST_OF_HOST)
@@ -71,7 +76,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   })
   const pool = new ConnectionPool(
     {
-      ...{ libp2p: node.libp2p, wire: node.wire, clock, logger, counters },
+      ...{ libp2p: node.libp2p, wire: node.wire, clock, logger, counters, shared },
       refusal: peer => {
         if (peer === init.identity.peerId) return 'self'
         return peer.startsWith('/') || access.allowsPeer(peer) ? undefined : 'denied'
@@ -90,7 +95,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
     const { places = RELAY_PLACES, placesPerHost } = init.relaying ?? {}
     const placesFrom = (host: string): number => placesPerHost ?? shareOfHost(host, places, 1)
     gatekeeper.relayShares = new RelayShares(
-      { libp2p: node.libp2p, places: node.relayed },
+      { libp2p: node.libp2p, places: node.relayed, shared },
       { placesFrom, connectionsFrom }
     )
   }
@@ -102,7 +107,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   )
   const { perSecond, burst } = init.limits?.streams ?? STREAM_LIMIT
   const flood = new StreamFlood(
-    { clock, logger, counters, onEnded: host => gatekeeper.charge(host, FLOOD_DIALS) },
+    { clock, logger, counters, shared, onEnded: host => gatekeeper.charge(host, FLOOD_DIALS) },
     { perSecond: perSecond + REFUSAL_LIMIT.perSecond, burst: burst + REFUSAL_LIMIT.burst }
   )
   node.libp2p.addEventListener('connection:open', ({ detail }) => {
@@ -112,7 +117,7 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   node.libp2p.addEventListener('connection:close', ({ detail }) => keepAlive.forget(detail))
   const reservations = new RelayReservations({ store: node.circuit.reservationStore, pool, clock, logger }, { relays })
   const network = new Libp2pNetwork(
-    { node, pool, reservations, counters, clock, logger },
+    { node, pool, reservations, counters, shared, clock, logger },
     { announce, limits: init.limits ?? {} }
   )
   await network.start().catch(async (cause: unknown) => {

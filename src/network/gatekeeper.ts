@@ -4,11 +4,13 @@ import type { AccessList } from './access-list.ts'
 import type { NetworkCounters } from './counters.ts'
 import { hostOf, relayOf, sourceOf } from './peer-address.ts'
 import type { RelayShares } from './relay-shares.ts'
+import type { SharedHosts } from './shared-hosts.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RateLimit } from './token-buckets.ts'
 
 export interface GatekeeperComponents {
   readonly access: AccessList
+  readonly shared: SharedHosts
   readonly clock: Clock
   readonly counters: NetworkCounters
 }
@@ -28,7 +30,7 @@ export class Gatekeeper implements ConnectionGater {
     this.#dials = new RateLimiter(components, init.dialLimit)
   }
 
-  /** What was let in from this host counts for so many dials more. */
+  /** What was let in from this host, as `SharedHosts` tells it, counts for so many dials more. */
   charge(host: string, dials: number): void {
     this.#dials.charge(host, dials)
   }
@@ -38,13 +40,14 @@ export class Gatekeeper implements ConnectionGater {
   }
 
   denyInboundConnection(connection: MultiaddrConnection): boolean {
-    const { access, counters } = this.#components
+    const { access, counters, shared } = this.#components
     const address = connection.remoteAddr.toString()
-    const source = sourceOf(address)
+    // Where many share an address, nobody knows yet whose limits count.
+    const source = shared.has(address) ? undefined : sourceOf(address)
     if (!access.allowsHost(hostOf(address))) counters.refusedByAddress++
-    else if (this.#dials.take(source) > 0) counters.refusedByRate++
+    else if (source !== undefined && this.#dials.take(source) > 0) counters.refusedByRate++
     else if (this.isFull()) counters.refusedFull++
-    else if (relayOf(address) === undefined && this.isFullFrom(source)) counters.refusedByHost++
+    else if (source !== undefined && relayOf(address) === undefined && this.isFullFrom(source)) counters.refusedByHost++
     else return false
     return true
   }
@@ -69,8 +72,15 @@ export class Gatekeeper implements ConnectionGater {
     return refused
   }
 
-  denyInboundEncryptedConnection(peer: PeerId): boolean {
-    return this.#refusesPeer(peer)
+  denyInboundEncryptedConnection(peer: PeerId, { remoteAddr }: MultiaddrConnection): boolean {
+    if (this.#refusesPeer(peer)) return true
+    const { counters, shared } = this.#components
+    if (!shared.has(remoteAddr.toString())) return false
+    const source = shared.sourceOf({ remoteAddr, remotePeer: peer })
+    if (this.#dials.take(source) > 0) counters.refusedByRate++
+    else if (this.isFullFrom(source)) counters.refusedByHost++
+    else return false
+    return true
   }
 
   denyOutboundEncryptedConnection(peer: PeerId, connection: MultiaddrConnection): boolean {

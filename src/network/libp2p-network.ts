@@ -19,27 +19,21 @@ import type {
   Relaying,
   StreamHandler
 } from './network.ts'
-import {
-  byReach,
-  isPublicAddress,
-  parseDialAddress,
-  provesReach,
-  relayOf,
-  sourceOf,
-  withPeerId
-} from './peer-address.ts'
+import { byReach, isPublicAddress, parseDialAddress, provesReach, relayOf, withPeerId } from './peer-address.ts'
 import type { PeerStream } from './peer-stream.ts'
 import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
 import type { ConnectionPool } from './pool.ts'
 import { type Asker, PeerLimiter } from './peer-limiter.ts'
 import type { RelayReservations } from './relay-reservations.ts'
+import type { SharedHosts } from './shared-hosts.ts'
 
 interface NetworkComponents {
   readonly node: Libp2pNode
   readonly pool: ConnectionPool
   readonly reservations: RelayReservations
   readonly counters: NetworkCounters
+  readonly shared: SharedHosts
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -112,7 +106,7 @@ export class Libp2pNetwork implements Network {
     const { node, pool } = this.#components
     const { onOverLimit } = options
     const onStream = (stream: Stream, connection: Connection): void => {
-      const asker = askerOf(connection)
+      const asker = this.#askerOf(connection)
       const waitMs = this.#streamLimit.take(asker)
       if (waitMs === 0) return handler(this.#wrap(stream, pool.hold(connection), onOverLimit))
       const error = this.#overLimit(asker.peer, 'streams', waitMs)
@@ -205,7 +199,7 @@ export class Libp2pNetwork implements Network {
 
   /** The stream holds the lease until it ends. */
   #wrap(stream: Stream, lease: Lease, onOverLimit?: HandleOptions['onOverLimit']): PeerStream {
-    const asker = askerOf(lease.connection)
+    const asker = this.#askerOf(lease.connection)
     const { peer: remotePeer, host: remoteHost } = asker
     const byteLimit = this.#byteLimit
     const meter = (bytes: number): Error | undefined => {
@@ -243,14 +237,14 @@ export class Libp2pNetwork implements Network {
     this.#components.logger.info({}, 'reachable directly')
   }
 
+  #askerOf(connection: Connection): Asker {
+    return { peer: connection.remotePeer.toString(), host: this.#components.shared.sourceOf(connection) }
+  }
+
   #overLimit(peer: string, what: 'streams' | 'bytes', waitMs: number): RateLimitedError {
     const { counters } = this.#components
     if (what === 'streams') counters.streamsOverCount++
     else counters.streamsOverBytes++
     return new RateLimitedError(peer, what, waitMs)
   }
-}
-
-function askerOf({ remotePeer, remoteAddr }: Connection): Asker {
-  return { peer: remotePeer.toString(), host: sourceOf(remoteAddr.toString()) }
 }

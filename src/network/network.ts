@@ -22,6 +22,11 @@ export interface NetworkInit {
   readonly tcpKeepAliveMs?: number
   /** Who may connect. @default everybody */
   readonly access?: AccessInit
+  /**
+   * IP addresses and ranges that stand for many, as a proxy's or a router's: each peer that comes from there counts for itself,
+   * and no limit of one host for all of them. @default []
+   */
+  readonly sharedHosts?: readonly string[]
   /** The key of a private swarm, as `loadSwarmKey` gives it. @default a public swarm */
   readonly swarmKey?: Uint8Array
   /** What one peer, or for dials one host, may ask of this node. */

@@ -196,7 +196,7 @@ export function networkOf(host: string): string {
  * What a host may have of what there is for all, by default: a quarter, so that it takes four to fill a node. One on loopback
  * or in a private network may have all: it is the operator's own, or stands for many, as a proxy does.
  *
- * @param host as `sourceOf` tells it
+ * @param host as `SharedHosts` tells it
  * @param least what a quarter is never below
  */
 export function shareOfHost(host: string, most: number, least: number): number {

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/index.ts'
 import { type RateLimit, TokenBuckets } from './token-buckets.ts'
 
-/** Who asks: an id, of which anybody makes as many as he likes, and the host that it asks from, as `sourceOf` tells it. */
+/** Who asks: an id, of which anybody makes as many as he likes, and the host that it asks from, as `SharedHosts` tells it. */
 export interface Asker {
   readonly peer: string
   readonly host: string

@@ -4,7 +4,7 @@
  */
 export interface PeerStream {
   readonly remotePeer: string
-  /** Where it is, as limits count it: its address, of public IPv6 the /64; through a relay, each peer for itself. */
+  /** Where it is, as limits count it: its address, of public IPv6 the /64; through a relay, or a host that many share, each peer for itself. */
   readonly remoteHost: string
   readonly protocol: string
   /** Bytes given to `send` that the connection has not taken yet. */

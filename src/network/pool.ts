@@ -16,14 +16,16 @@ import { ConnectionLostError, NetworkClosedError } from './errors.ts'
 import { GOAWAY_PROTOCOL, sayGoAway } from './goaway.ts'
 import type { AcquireOptions, Lease } from './lease.ts'
 import { dialError } from './libp2p-errors.ts'
-import { parsePeerAddress, relayOf, sourceOf } from './peer-address.ts'
+import { parsePeerAddress, relayOf } from './peer-address.ts'
 import { type PoolEffect, PoolPolicy } from './pool-policy.ts'
+import type { SharedHosts } from './shared-hosts.ts'
 
 export interface PoolComponents extends Pick<DialerComponents, 'wire' | 'refusal'> {
   readonly libp2p: Libp2p
   readonly clock: Clock
   readonly logger: Logger
   readonly counters: NetworkCounters
+  readonly shared: SharedHosts
 }
 
 export interface PoolInit {
@@ -176,7 +178,7 @@ export class ConnectionPool {
 
   readonly #onOpen = (event: CustomEvent<Connection>): void => {
     const connection = event.detail
-    const { clock, counters } = this.#components
+    const { clock, counters, shared } = this.#components
     counters.connectionsOpened++
     if (connection.status !== 'open') {
       // What came with the handshake has ended it already, and no event says so: it would count as open for ever.
@@ -185,9 +187,8 @@ export class ConnectionPool {
     }
     counters.connectionsOpen++
     this.#connections.set(connection.id, connection)
-    const address = connection.remoteAddr.toString()
-    const relayed = relayOf(address) !== undefined
-    const host = connection.direction === 'inbound' && !relayed ? sourceOf(address) : undefined
+    const relayed = relayOf(connection.remoteAddr.toString()) !== undefined
+    const host = connection.direction === 'inbound' && !relayed ? shared.sourceOf(connection) : undefined
     this.#run(this.#policy.opened(connection.id, connection.remotePeer.toString(), clock.now(), { relayed, host }))
   }
 

@@ -3,13 +3,14 @@ import type { Clock, Logger } from '../base/index.ts'
 import type { NetworkCounters } from './counters.ts'
 import { RateLimitedError } from './errors.ts'
 import { PeerLimiter } from './peer-limiter.ts'
-import { sourceOf } from './peer-address.ts'
+import type { SharedHosts } from './shared-hosts.ts'
 import type { RateLimit } from './token-buckets.ts'
 
 export interface StreamFloodComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly counters: NetworkCounters
+  readonly shared: SharedHosts
   /** A connection from this host was ended. */
   readonly onEnded: (host: string) => void
 }
@@ -31,8 +32,8 @@ export class StreamFlood {
 
   /** Counts the streams that come over it, until it ends. */
   watch(connection: Connection): void {
-    const asker = { peer: connection.remotePeer.toString(), host: sourceOf(connection.remoteAddr.toString()) }
-    const { counters, logger, onEnded } = this.#components
+    const { counters, logger, shared, onEnded } = this.#components
+    const asker = { peer: connection.remotePeer.toString(), host: shared.sourceOf(connection) }
     muxerOf(connection)?.addEventListener('stream', () => {
       const waitMs = this.#limit.take(asker)
       if (waitMs === 0 || connection.status !== 'open') return

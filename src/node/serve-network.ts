@@ -11,7 +11,8 @@ import {
   parseRelayAddress,
   type PeerLimits,
   presentListenAddresses,
-  type RateLimit
+  type RateLimit,
+  SharedHosts
 } from '../network/index.ts'
 import { nodeIdentity } from './identity.ts'
 import type { ServeNetworkOptions, ServeOptions, ServePeerLimits } from './serve-options.ts'
@@ -25,12 +26,13 @@ const DEFAULT_LISTEN = ['/ip4/0.0.0.0/tcp/31226', '/ip6/::/tcp/31226']
  * @throws UsageError naming the flag, IdentityError for a file that was named
  */
 export async function checkNetwork(options: ServeOptions): Promise<void> {
-  const { listen = [], announce = [], relays = [], allow = [], deny = [], identity } = options
+  const { listen = [], announce = [], relays = [], allow = [], deny = [], sharedHosts = [], identity } = options
   namingFlag('--listen', () => listen.forEach(parseListenAddress))
   namingFlag('--announce', () => announce.forEach(parseDialAddress))
   namingFlag('--relay', () => relays.forEach(parseRelayAddress))
   namingFlag('--allow', () => new AccessList({ allow }))
   namingFlag('--deny', () => new AccessList({ deny }))
+  namingFlag('--shared-hosts', () => new SharedHosts(sharedHosts))
   await swarmInit(options)
   if (identity !== undefined) await nodeIdentity(options, [])
 }
@@ -59,6 +61,7 @@ export async function startNetwork(
     announce: options.announce ?? [],
     access: { allow: options.allow ?? [], deny: options.deny ?? [] },
     limits: peerLimits(options.peerLimits),
+    sharedHosts: options.sharedHosts ?? [],
     relays: options.relays ?? [],
     relaying: options.relaying,
     upnp: options.upnp ?? false,

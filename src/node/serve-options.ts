@@ -62,6 +62,11 @@ export interface ServeNetworkOptions extends SwarmOptions {
   readonly maxDials?: number
   /** What one client may ask of this node. */
   readonly peerLimits?: ServePeerLimits
+  /**
+   * IP addresses and ranges that stand for many, as a proxy's or a router's: each peer from there counts for itself, and no limit of
+   * one host for all of them. @default []
+   */
+  readonly sharedHosts?: readonly string[]
   /** Relays to be reached through as well, where nobody can dial this node. @default [] */
   readonly relays?: readonly string[]
   /** Relay for other nodes, within these bounds. @default it does not */

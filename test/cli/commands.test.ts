@@ -63,7 +63,7 @@ describe('serve', () => {
       --batching oldest --queue-delay 2ms --idle-timeout 0 --grace 1s --backlog 0 --backlog-timeout 7 --hooks /h.js
       --min-utilisation 0.5 --preferred-batch 1,2 --preserve-ordering
       --connection-idle-timeout 0.5 --max-connections 9 --swarm-key /s --force-private --allow 10.0.0.0/8,p --deny q
-      --max-dials 5 --peer-connections 8 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
+      --max-dials 5 --shared-hosts 10.0.0.1,fd00::/8 --peer-connections 8 --peer-dials 2 --peer-requests 3 --peer-sessions 4 --peer-bytes 5MiB --keep-alive 1s --tcp-keep-alive 0
       --relay ${peer} --relay-others --relay-places 6 --relay-places-per-host 2 --relay-bytes 7MiB --hole-punching --upnp
       --onnxruntime / --cuda-memory 8GiB --cuda-arena doubling --cuda-graph --log-level debug --log-format json`
     const { options, log } = serveCommand.parse(words(line.replaceAll('\n', ' ')), {})
@@ -108,6 +108,7 @@ describe('serve', () => {
       onnxruntime: '/',
       cuda: { memoryLimit: 8 * 2 ** 30, arena: 'doubling', graph: true },
       maxDials: 5,
+      sharedHosts: ['10.0.0.1', 'fd00::/8'],
       peerLimits: { connections: 8, dials: 2, requests: 3, sessions: 4, bytes: 5 * 2 ** 20 },
       keepAliveMs: 1000,
       tcpKeepAliveMs: 0,

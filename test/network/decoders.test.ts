@@ -7,6 +7,7 @@ import { createIdentity, loadSwarmKey, parseDialAddress, verifySignature } from 
 import { AccessList } from '../../src/network/access-list.ts'
 import { identityFromPem } from '../../src/network/identity.ts'
 import { parseTarget } from '../../src/network/peer-target.ts'
+import { SharedHosts } from '../../src/network/shared-hosts.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'andthen-decoders-'))
 afterAll(() => rm(folder, { recursive: true }))
@@ -52,7 +53,8 @@ describe('what people and peers write is understood, or refused as what it is:',
     ['addresses', parseDialAddress],
     ['targets', parseTarget],
     ['several addresses of one peer', one => parseTarget([one, `/ip4/1.2.3.4/tcp/1/p2p/${peerId}`])],
-    ['entries of access lists', one => new AccessList({ deny: [one] })]
+    ['entries of access lists', one => new AccessList({ deny: [one] })],
+    ['hosts that are shared', one => new SharedHosts([one])]
   ])('%s', (_, parse) => {
     fc.assert(
       fc.property(text, one => onlyUsage(() => parse(one))),

@@ -5,6 +5,7 @@ import { createCounters } from '../../src/network/counters.ts'
 import { GOAWAY_PROTOCOL } from '../../src/network/goaway.ts'
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts'
 import { ConnectionPool } from '../../src/network/pool.ts'
+import { SharedHosts } from '../../src/network/shared-hosts.ts'
 import { settle } from '../inference/server/bench.ts'
 
 // A connection closes while the other end is about to use it. On loopback one of two nets catches that nearly always: the
@@ -94,7 +95,16 @@ function scene() {
     },
     dialPeer: () => Promise.reject(new Error('every peer is dialled at its address here'))
   }
-  const components = { libp2p, wire, refusal: () => undefined, clock, logger: silentLogger, counters: createCounters() }
+  const counters = createCounters()
+  const components = {
+    libp2p,
+    wire,
+    refusal: () => undefined,
+    clock,
+    logger: silentLogger,
+    counters,
+    shared: new SharedHosts()
+  }
   const pool = new ConnectionPool(components, { idleTimeoutMs: IDLE_MS, maxConnections: 8, maxDials: 8 })
   const network = new Libp2pNetwork(
     { ...components, pool, node: { libp2p } as never, reservations: {} as never },

@@ -8,6 +8,7 @@ import { createCounters } from '../../src/network/counters.ts'
 import { Gatekeeper } from '../../src/network/gatekeeper.ts'
 import { shareOfHost, sourceOf } from '../../src/network/peer-address.ts'
 import { RelayShares } from '../../src/network/relay-shares.ts'
+import { SharedHosts } from '../../src/network/shared-hosts.ts'
 import { Cluster, echo, read, until } from './cluster.ts'
 
 // One host with as many ids as it likes: it gets its share, and the rest is there for others.
@@ -65,7 +66,7 @@ describe('connections', () => {
   it('are refused before their handshakes; those through a relay are the relay’s to bound', () => {
     const counters = createCounters()
     const gatekeeper = new Gatekeeper(
-      { access: new AccessList(), clock: new ManualClock(), counters },
+      { access: new AccessList(), shared: new SharedHosts(), clock: new ManualClock(), counters },
       { dialLimit: { perSecond: 9, burst: 9 } }
     )
     gatekeeper.isFullFrom = host => host === '8.8.8.8'
@@ -120,7 +121,7 @@ describe('a relay', () => {
     const places = new Map()
     const shares = (connectionsFrom: number): boolean[] =>
       peers.map(peer =>
-        new RelayShares({ libp2p, places } as never, {
+        new RelayShares({ libp2p, places, shared: new SharedHosts() } as never, {
           connectionsFrom: () => connectionsFrom,
           placesFrom: () => 1
         }).refusesConnection(peer)

@@ -8,10 +8,13 @@ import type { RateLimit } from '../../src/network/token-buckets.ts'
 /** A bucket as it is told: what flows in between two calls is counted at the second. */
 class Model {
   readonly buckets = new Map<string, { tokens: number; at: number }>()
-  constructor(
-    readonly limit: RateLimit,
-    readonly clock: ManualClock
-  ) {}
+  readonly limit: RateLimit
+  readonly clock: ManualClock
+
+  constructor(limit: RateLimit, clock: ManualClock) {
+    this.limit = limit
+    this.clock = clock
+  }
 
   there(key: string): number {
     const { tokens, at } = this.buckets.get(key) ?? { tokens: this.limit.burst, at: this.clock.now() }
