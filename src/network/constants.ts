@@ -5,7 +5,7 @@ const MiB = 1_024 * KiB
 /** What a timer can wait. */
 const longest = 2 ** 31 - 1
 
-/** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 3 s. */
+/** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 2.4 s. */
 export const DIAL_TIMEOUT_MS = 10 * second
 /** Of several addresses one that swallows packets may not use up the whole dial: it has half of it, and so much at the least. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * second
@@ -14,8 +14,12 @@ export const ASKED_DIAL_TIMEOUT_MS = 5 * second
 /** How long an address is tried before the next one is as well: RFC 8305's. One through a relay takes more round trips. */
 export const NEXT_ADDRESS_MS = 250
 export const NEXT_RELAY_MS = 1 * second
-/** Who was not heard of for so long when it was given up is silent; as long as four round trips over a satellite take. */
-export const SILENT_AFTER_MS = 3 * second
+/**
+ * Who was not heard of for so long when it was given up is silent: four round trips over a satellite take as long, and an
+ * address beside those of relays, of which a dial for others takes half, has a little longer. Through a relay it may be more.
+ */
+export const SILENT_AFTER_MS = 2.4 * second
+export const SILENT_RELAY_AFTER_MS = 3 * second
 /** How long others are told at once that an address does not answer, once that was found out. */
 export const SILENT_MS = 30 * second
 export const SILENT_ADDRESSES = 1_024

@@ -9,7 +9,8 @@ import {
   NEXT_RELAY_MS,
   SILENT_AFTER_MS,
   SILENT_ADDRESSES,
-  SILENT_MS
+  SILENT_MS,
+  SILENT_RELAY_AFTER_MS
 } from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
@@ -219,7 +220,8 @@ export class Dialer {
       return connection
     } catch (error) {
       if (evicted.signal.aborted) throw new PeerUnreachableError(dial.peer, [address], 'too-many', { cause: error })
-      if (isTimeout(error) && clock.now() - began >= SILENT_AFTER_MS) this.#silent.add(address)
+      const silentAfterMs = relayOf(address) === undefined ? SILENT_AFTER_MS : SILENT_RELAY_AFTER_MS
+      if (isTimeout(error) && clock.now() - began >= silentAfterMs) this.#silent.add(address)
       throw error
     } finally {
       if (place !== undefined) this.#asked.free(place)

@@ -199,6 +199,32 @@ describe('an address that did not answer', () => {
     stop.abort()
     await expect(own).rejects.toMatchObject({ code: 'CANCELLED' })
   })
+
+  it('is known also where a relay was tried after it: the next dial begins with that, which may just have been short of time', async () => {
+    const clock = new ManualClock()
+    client = await cluster.client({ clock })
+    const held: Socket[] = []
+    const slow = createServer(socket => held.push(socket.on('error', () => undefined).resume())).listen(0, '127.0.0.1')
+    await once(slow, 'listening')
+    const relay = `/ip4/127.0.0.1/tcp/${(slow.address() as { port: number }).port}/p2p/${(await createIdentity()).peerId}`
+    const { peerId } = await createIdentity()
+    const addresses = [hole(peerId), `${relay}/p2p-circuit/p2p/${peerId}`]
+    const asked = (): Promise<unknown> => client.connect(addresses, { askedBy: 'ann' }).catch((error: unknown) => error)
+    const first = asked()
+    await until(() => taken.length === 1)
+    // Half of its time for what is direct, the other half for the relay.
+    clock.advance(2_500)
+    await until(() => held.length === 1)
+    clock.advance(2_500)
+    expect(await first).toMatchObject({ code: 'PEER_UNREACHABLE' })
+    const second = asked()
+    await until(() => held.length === 2)
+    clock.advance(5_000)
+    expect(await second).toMatchObject({ code: 'PEER_UNREACHABLE' })
+    expect([taken.length, client.counters.dialsSpared]).toEqual([1, 0])
+    for (const socket of held) socket.destroy()
+    slow.close()
+  })
 })
 
 describe('a race of addresses', () => {
