@@ -23,6 +23,8 @@ export const SILENT_RELAY_AFTER_MS = 3 * second
 /** How long others are told at once that an address does not answer, once that was found out. */
 export const SILENT_MS = 30 * second
 export const SILENT_ADDRESSES = 1_024
+/** Addresses known to have answered: to make them forgotten, somebody has to have as many peers dialled that are there. */
+export const ANSWERED_ADDRESSES = 4_096
 /** Opening a stream is two round trips on a connection that exists. */
 export const OPEN_STREAM_TIMEOUT_MS = 10 * second
 /** How long a closing stream waits for the other end to close too before it is reset. */

@@ -2,8 +2,10 @@ import { RELAY_V2_HOP_CODEC } from '@libp2p/circuit-relay-v2'
 import type { Connection } from '@libp2p/interface'
 import { CancelledError, type Clock, TimeoutError } from '../base/index.ts'
 import { raceAddresses } from './address-race.ts'
+import { AnsweredAddresses } from './answered-addresses.ts'
 import {
   ADDRESS_DIAL_TIMEOUT_MS,
+  ANSWERED_ADDRESSES,
   ASKED_DIAL_SHARE,
   NEXT_ADDRESS_MS,
   NEXT_RELAY_MS,
@@ -78,6 +80,7 @@ export class Dialer {
   /** Addresses that are tried for the sake of others. */
   readonly #asked = new DialPlaces()
   readonly #silent: SilentAddresses
+  readonly #answered = new AnsweredAddresses({ most: ANSWERED_ADDRESSES })
   /** Dials for this node's own sake. */
   #own = 0
 
@@ -107,6 +110,11 @@ export class Dialer {
     } finally {
       if (--dial.waiting === 0) this.#end(key, dial)
     }
+  }
+
+  /** See Network. */
+  hasAnswered(address: string): boolean {
+    return this.#answered.has(address)
   }
 
   /** Gives up all dials. */
@@ -217,6 +225,7 @@ export class Dialer {
           : this.#dialRelayed(address, { signal: within, askedBy: dial.askedBy })
       )
       this.#silent.delete(address)
+      this.#answered.add(address)
       return connection
     } catch (error) {
       if (evicted.signal.aborted) throw new PeerUnreachableError(dial.peer, [address], 'too-many', { cause: error })

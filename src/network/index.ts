@@ -37,7 +37,8 @@ export {
   parsePeerAddress,
   parseRelayAddress,
   relayOf,
-  scopeOf
+  scopeOf,
+  shareOfHost
 } from './peer-address.ts'
 export type { RelayingInit } from './libp2p-node.ts'
 export { type Asker, PeerLimiter } from './peer-limiter.ts'

@@ -134,6 +134,10 @@ export class Libp2pNetwork implements Network {
     return this.#components.pool.isConnected(peerId)
   }
 
+  hasAnswered(address: string): boolean {
+    return this.#components.pool.hasAnswered(address)
+  }
+
   async connect(target: PeerTarget, options: CallOptions = {}): Promise<string> {
     const { peer, addresses } = parseTarget(target)
     using lease = await this.#components.pool.acquire(peer, addresses, options)

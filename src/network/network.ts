@@ -122,6 +122,8 @@ export interface Network {
   resolve(address: string, options?: CallOptions): Promise<string>
   /** A stream to this peer needs no dial now. */
   isConnected(peerId: string): boolean
+  /** Whether the peer that this address names, at its end, has answered there when it was dialled; the last ones are remembered. */
+  hasAnswered(address: string): boolean
   /** Makes sure of a connection and returns the peer's id. @throws PeerUnreachableError */
   connect(target: PeerTarget, options?: CallOptions): Promise<string>
   /**

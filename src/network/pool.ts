@@ -98,6 +98,11 @@ export class ConnectionPool {
     return this.#policy.usable(peer) !== undefined
   }
 
+  /** See Network. */
+  hasAnswered(address: string): boolean {
+    return this.#dialer.hasAnswered(address)
+  }
+
   /** Leases held now. */
   get leases(): number {
     return this.#policy.leases

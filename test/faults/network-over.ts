@@ -49,6 +49,10 @@ export class NetworkOver implements Network {
     return this.inner.isConnected(peerId)
   }
 
+  hasAnswered(address: string): boolean {
+    return this.inner.hasAnswered(address)
+  }
+
   connect(target: PeerTarget, options?: CallOptions): Promise<string> {
     return this.inner.connect(target, options)
   }

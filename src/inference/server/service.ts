@@ -91,7 +91,8 @@ export class InferenceServer {
     const policy = new DialPolicy({
       clock,
       ownAddresses: () => network.addresses(),
-      isConnected: peerId => network.isConnected(peerId)
+      isConnected: peerId => network.isConnected(peerId),
+      hasAnswered: address => network.hasAnswered(address)
     })
     const sender = new PushSender(
       { network, policy, clock, logger },

@@ -107,6 +107,7 @@ export class MemoryNetworks {
         return Promise.resolve()
       },
       isConnected: () => false,
+      hasAnswered: () => false,
       resolve: address => Promise.resolve(address),
       connect: () => Promise.resolve(peerId),
       openStream: (target, protocol) => {

@@ -144,8 +144,8 @@ export class PushSender {
         other.onLost(reason)
       }
     }
-    const targets = policy.targets(next.peerId, next.addresses)
-    if (targets.length === 0 || !policy.spend(owner, next.peerId, targets)) return fail('REFUSED')
+    const targets = policy.spend(owner, next.peerId, policy.targets(next.peerId, next.addresses))
+    if (targets.length === 0) return fail('REFUSED')
     link.dialling.add(place)
     try {
       const stream = await network.openStream(targets, PUSH_PROTOCOL, { askedBy: owner.host })

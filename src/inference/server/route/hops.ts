@@ -109,9 +109,8 @@ async function openHop(
   signal: AbortSignal
 ): Promise<Hop> {
   const { policy, facts, limits } = components
-  const target = policy.targets(peer.peerId, peer.addresses)
-  if (target.length === 0 || !policy.spend(owner, peer.peerId, target))
-    throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
+  const target = policy.spend(owner, peer.peerId, policy.targets(peer.peerId, peer.addresses))
+  if (target.length === 0) throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
   const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
   // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
   const queued = new AbortController()

@@ -24,7 +24,7 @@ beforeEach(() => {
       dials.set([target].flat().join().replaceAll(`/p2p/${peerId}`, ''), dial)
     })
   clock = new ManualClock()
-  const policy = new DialPolicy({ clock, ownAddresses: () => [], isConnected: () => false })
+  const policy = new DialPolicy({ clock, ownAddresses: () => [], isConnected: () => false, hasAnswered: () => false })
   sender = new PushSender(
     { network: { openStream }, policy, clock, logger: silentLogger },
     { modelDigest, boundary: 4 }
