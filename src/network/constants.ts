@@ -48,6 +48,11 @@ export const MAX_FRAME_BYTES = 65_519 - 12
 /** What a connection may hold of a frame that is not complete; yamux elsewhere sends up to a window of 256 KiB at once. */
 export const MAX_INBOUND_FRAME_BYTES = 1 * MiB
 /**
+ * Pieces that wait below the multiplexer, each frame one at the least. Streams wait for the socket, so that it is not what they
+ * send: it is answers to who does not read them, and handling many takes a time that grows with their square.
+ */
+export const MAX_WAITING_PIECES = 16_384
+/**
  * What a socket buffers before `send` returns false. Node's own 16 KiB would make every tensor wait for drains; more
  * than this, and a token waits behind a tensor (21 ms at 100 Mbit/s).
  */
@@ -90,10 +95,15 @@ export const MAX_SERVICE_STREAMS = 8
 export const DIAL_LIMIT = { perSecond: 20, burst: 512 }
 /** Dials that a connection which had to be ended for its streams counts for: coming back takes some milliseconds of handshakes. */
 export const FLOOD_DIALS = 16
+/** Answers to pings that wait for who does not read them; each is 32 bytes. */
+export const MAX_WAITING_PING_BYTES = 64 * KiB
+
 /** Streams that one peer opens: one a session, and pings. */
 export const STREAM_LIMIT = { perSecond: 100, burst: 1_024 }
 /** Streams of a peer that are refused in words, beyond those; then its connection goes. Each takes a third of a millisecond. */
 export const REFUSAL_LIMIT = { perSecond: 100, burst: 1_024 }
+/** What the multiplexer answers a peer: pings, of which others send one in half a minute, and streams beyond those that there may be. */
+export const ANSWER_LIMIT = { perSecond: 10, burst: 1_024 }
 
 /** How soon a relay that has no place, or is not there, is asked again; each time twice as late, up to a minute. */
 export const RELAY_RETRY_MS = 1 * second

@@ -13,7 +13,7 @@ export interface NetworkCounters {
   connectionsDead: number
   /** Connections ended because the other end went on to use them long after it was told that they close. */
   connectionsOverstayed: number
-  /** Connections ended because they poured out streams. */
+  /** Connections ended because they poured out streams, or what the multiplexer answers by itself. */
   connectionsFlooding: number
   /** Connections that ended otherwise, or were dead, overstayed or flooding: the peer closed, the link died, the network closed. */
   connectionsEnded: number

@@ -3,6 +3,7 @@ import { silentLogger, systemClock } from '../base/index.ts'
 import { AccessList } from './access-list.ts'
 import { carriesRelayed } from './circuit.ts'
 import {
+  ANSWER_LIMIT,
   CONNECTION_IDLE_TIMEOUT_MS,
   DIAL_LIMIT,
   FLOOD_DIALS,
@@ -108,7 +109,10 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   const { perSecond, burst } = init.limits?.streams ?? STREAM_LIMIT
   const flood = new StreamFlood(
     { clock, logger, counters, shared, onEnded: host => gatekeeper.charge(host, FLOOD_DIALS) },
-    { perSecond: perSecond + REFUSAL_LIMIT.perSecond, burst: burst + REFUSAL_LIMIT.burst }
+    {
+      streams: { perSecond: perSecond + REFUSAL_LIMIT.perSecond, burst: burst + REFUSAL_LIMIT.burst },
+      answers: ANSWER_LIMIT
+    }
   )
   node.libp2p.addEventListener('connection:open', ({ detail }) => {
     flood.watch(detail)

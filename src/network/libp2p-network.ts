@@ -2,7 +2,13 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { RELAY_V2_STOP_CODEC } from '@libp2p/circuit-relay-v2'
 import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import { GOAWAY_PROTOCOL } from './goaway.ts'
-import { MAX_STREAMS_PER_PROTOCOL, OPEN_STREAM_TIMEOUT_MS, PING_PROTOCOL, STREAM_LIMIT } from './constants.ts'
+import {
+  MAX_SERVICE_STREAMS,
+  MAX_STREAMS_PER_PROTOCOL,
+  OPEN_STREAM_TIMEOUT_MS,
+  PING_PROTOCOL,
+  STREAM_LIMIT
+} from './constants.ts'
 import type { NetworkCounters } from './counters.ts'
 import { withDeadline } from './deadline.ts'
 import { ConnectionLostError, RateLimitedError } from './errors.ts'
@@ -23,6 +29,7 @@ import { byReach, isPublicAddress, parseDialAddress, provesReach, relayOf, withP
 import type { PeerStream } from './peer-stream.ts'
 import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
+import { answerPings } from './ping-responder.ts'
 import type { ConnectionPool } from './pool.ts'
 import { type Asker, PeerLimiter } from './peer-limiter.ts'
 import type { RelayReservations } from './relay-reservations.ts'
@@ -72,6 +79,8 @@ export class Libp2pNetwork implements Network {
       },
       { maxInboundStreams: 1, runOnLimitedConnection: true }
     )
+    const pings = { maxInboundStreams: MAX_SERVICE_STREAMS, runOnLimitedConnection: true }
+    await node.libp2p.handle(PING_PROTOCOL, answerPings, pings)
     node.libp2p.addEventListener('connection:open', ({ detail }) => this.#noteReach(detail))
     await node.libp2p.start()
     await reservations.start()

@@ -3,7 +3,6 @@ import { identify } from '@libp2p/identify'
 import { type Connection, ConnectionClosedError, type ConnectionGater, type Libp2p } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import type { TCPOptions } from '@libp2p/tcp'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
@@ -125,7 +124,6 @@ export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
     // KeepAlive is in its place.
     connectionMonitor: { enabled: false },
     services: {
-      ping: ping({ maxInboundStreams: MAX_SERVICE_STREAMS }),
       // The relay transport wants it, and asks nothing of it here; only hole punching and UPnP do.
       identify: identify({
         maxInboundStreams: MAX_SERVICE_STREAMS,

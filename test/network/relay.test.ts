@@ -163,8 +163,8 @@ describe("libp2p's own services", () => {
     // Not started: it would look for routers.
     const services = async (asked: { holePunching: boolean; upnp: boolean }): Promise<string[]> =>
       Object.keys((await createNode({ ...init, ...asked })).libp2p.services).sort()
-    expect(await services({ holePunching: false, upnp: false })).toEqual(['identify', 'ping'])
-    expect(await services({ holePunching: true, upnp: true })).toEqual(['autonat', 'dcutr', 'identify', 'ping', 'upnp'])
+    expect(await services({ holePunching: false, upnp: false })).toEqual(['identify'])
+    expect(await services({ holePunching: true, upnp: true })).toEqual(['autonat', 'dcutr', 'identify', 'upnp'])
   })
 })
 

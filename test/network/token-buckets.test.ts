@@ -60,7 +60,7 @@ describe('buckets that are changed in place', () => {
         const model = new Model(limit, clock)
         for (const { afterMs, what, peer, tokens } of schedule) {
           clock.advance(afterMs)
-          const call = what as 'take' | 'wait' | 'charge'
+          const call = what
           expect(limiter[call](peer, tokens)).toBe(model[call](peer, tokens))
         }
       })
