@@ -112,6 +112,8 @@ export const RELAY_RETRY_MOST_MS = 1 * minute
 export const RELAY_PLACES = 16
 /** Both ways over one relayed connection: a long generation of a large model, and no file server. */
 export const RELAY_BYTES = 1_024 * MiB
+/** What waits, each way, for an end of a relayed connection before the other end is granted no more: some of libp2p's windows. */
+export const MAX_RELAYED_BYTES = 1 * MiB
 /** libp2p limits what goes through a relay by time too, by default to 2 minutes; as long as a timer takes, here. */
 export const RELAY_DURATION_MS = longest
 /**

@@ -26,6 +26,7 @@ import type { Handshakes } from './handshakes.ts'
 import { type Identity, privateKeyOf } from './identity.ts'
 import { silentLibp2pLog } from './libp2p-log.ts'
 import { tunedNoise } from './noise-tuning.ts'
+import { boundRelayed } from './relay-backpressure.ts'
 import { tunedYamux } from './yamux-tuning.ts'
 
 export interface Libp2pInit {
@@ -186,6 +187,7 @@ function relayServer(
   })
   return components => {
     const server = create(components)
+    boundRelayed(server)
     onReservations(server.reservations)
     return server
   }
