@@ -7,7 +7,10 @@ const longest = 2 ** 31 - 1
 
 /** A dial, with its handshakes, that takes longer finds nobody: 4 round trips even over a satellite take 2.4 s. */
 export const DIAL_TIMEOUT_MS = 10 * second
-/** Of several addresses one that swallows packets may not use up the whole dial: it has half of it, and so much at the least. */
+/**
+ * Of several addresses one that swallows packets may not use up the whole dial: it has half of it, and so much at the least.
+ * The only one has all of it: a busy server is no quicker to shake hands where the client begins anew.
+ */
 export const ADDRESS_DIAL_TIMEOUT_MS = 5 * second
 /** A dial for somebody else's sake, of addresses that he names: less than his client waits for. */
 export const ASKED_DIAL_TIMEOUT_MS = 5 * second
@@ -27,8 +30,11 @@ export const SILENT_ADDRESSES = 1_024
 export const ANSWERED_ADDRESSES = 4_096
 /** Opening a stream is two round trips on a connection that exists. */
 export const OPEN_STREAM_TIMEOUT_MS = 10 * second
-/** How long a closing stream waits for the other end to close too before it is reset. */
-export const STREAM_CLOSE_TIMEOUT_MS = 5 * second
+/**
+ * How long a closing stream waits for the other end to close too before it is reset. What the other end has not read by then is
+ * lost to it, a whole answer perhaps: as long as it may take to open a stream, however busy it is.
+ */
+export const STREAM_CLOSE_TIMEOUT_MS = 10 * second
 /** How long closing the network waits for connections to say goodbye. */
 export const CONNECTION_CLOSE_TIMEOUT_MS = 1 * second
 /** Finds a black hole within half a minute: nothing comes for this and two pings, and it is seen when the next one is over. */

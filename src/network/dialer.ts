@@ -142,7 +142,7 @@ export class Dialer {
     }
     counters.dialsStarted++
     if (askedBy === undefined) this.#own++
-    const addressMs = Math.max(ADDRESS_DIAL_TIMEOUT_MS, limitMs / 2)
+    const addressMs = addresses.length === 1 ? limitMs : Math.max(ADDRESS_DIAL_TIMEOUT_MS, limitMs / 2)
     const dial: Dial = { peer, askedBy, addressMs, waiting: 0, giveUp: new AbortController(), evicted: false }
     const result = this.#connect(dial, addresses, limitMs)
       .catch((error: unknown) => {

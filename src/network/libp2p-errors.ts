@@ -39,7 +39,7 @@ function reasonOfOne(error: unknown): UnreachableReason {
   // The upgrader keeps only the message of what went wrong in a handshake.
   if (/does not match expected remote identity key/.test(error.message)) return 'wrong-peer'
   if (/aborted due to timeout/.test(error.message)) return 'timeout'
-  return /Unexpected EOF/.test(error.message) ? 'closed' : 'failed'
+  return /Unexpected EOF|ECONNRESET|EPIPE|stream that is clos/.test(error.message) ? 'closed' : 'failed'
 }
 
 const byErrno = {

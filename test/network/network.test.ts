@@ -154,6 +154,10 @@ describe('connections', () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const silentPort = (silent.address() as { port: number }).port
+    // As a server does that is too busy to shake hands in time.
+    const rude = createServer(socket => socket.once('data', () => socket.resetAndDestroy())).listen(0, '127.0.0.1')
+    await once(rude, 'listening')
+    const rudePort = (rude.address() as { port: number }).port
     const cases: [string | string[], string, object, CallOptions?][] = [
       [address, '/test/none', { code: 'PROTOCOL_NOT_SUPPORTED', details: { protocol: '/test/none' } }],
       [address.replace(server.peerId, stranger), '/x', { code: 'PEER_UNREACHABLE', reason: 'wrong-peer' }],
@@ -164,6 +168,7 @@ describe('connections', () => {
         { code: 'PEER_UNREACHABLE', reason: 'timeout' },
         { timeoutMs: 300 }
       ],
+      [`/ip4/127.0.0.1/tcp/${rudePort}/p2p/${stranger}`, '/x', { code: 'PEER_UNREACHABLE', reason: 'closed' }],
       [(await createIdentity()).peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'no-address' }],
       [client.peerId, '/x', { code: 'PEER_UNREACHABLE', reason: 'self' }],
       ['/ip4/127.0.0.1/tcp/1', '/x', { code: 'USAGE' }],
@@ -174,6 +179,7 @@ describe('connections', () => {
       await expect(opened, String(target)).rejects.toMatchObject(error)
     }
     silent.close()
+    rude.close()
   })
 
   it('stop being waited for when the caller gives up', async () => {
