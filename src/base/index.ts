@@ -1,3 +1,4 @@
+export { BackOff, type BackOffInit } from './back-off.ts'
 export { type Clock, keepAlive, ManualClock, pause, systemClock } from './clock.ts'
 export { counted } from './counted.ts'
 export {

@@ -57,9 +57,19 @@ export const generateFlags = {
     parsePriority,
     '0'
   ),
-  connectTimeout: value('DURATION', 'for a server to answer', parseTimeout, '10s'),
+  connectTimeout: value(
+    'DURATION',
+    'before it begins, for the peers to say what they serve; who may only be busy is asked again',
+    parseTimeout,
+    '10s'
+  ),
   stepTimeout: value('DURATION', 'for one pass through the chain', parseTimeout, '30s'),
-  wait: value('DURATION', 'for a server that was lost, where no other can take its place', parseDuration, '30s'),
+  wait: value(
+    'DURATION',
+    'once it runs, for a server that was lost and whose place no other can take',
+    parseDuration,
+    '30s'
+  ),
   ...swarmFlags,
   ...proofFlags,
   json: toggle('one JSON object on stdout, with timings, in place of the text'),

@@ -204,7 +204,7 @@ export class ChainBuilder {
     if (failure !== null && this.#stood.length === 0) return failure
     const cause = failure === null ? {} : { cause: failure }
     const gone = lost === null ? null : { peerIds: lost.map(({ peerId }) => peerId), waitedMs: spentMs }
-    return new BlocksNotCoveredError(missing, cause, gone)
+    return new BlocksNotCoveredError(missing, cause, { lost: gone })
   }
 
   /** Sessions on these servers, all at `position` tokens. @throws HopError of the server that failed first */

@@ -1,4 +1,4 @@
-import { type Clock, type Logger, silentLogger, systemClock } from '../base/index.ts'
+import { type Clock, keepAlive, type Logger, silentLogger, systemClock } from '../base/index.ts'
 import type { Model } from '../model/index.ts'
 import type { Network } from '../network/index.ts'
 import { createDigester } from '../wire/index.ts'
@@ -19,18 +19,23 @@ export interface ConnectComponents {
   readonly logger?: Logger
   /** @default systemClock */
   readonly clock?: Clock
+  /** From 0 to 1; spreads out what many clients would do at the same time. @default Math.random */
+  readonly random?: () => number
 }
 
 export interface ConnectInit {
   /** Servers' multiaddrs, each ending in `/p2p/<peer id>`, in any order; those that are not needed are spares. */
   readonly peers: readonly string[]
-  /** For asking all peers what they serve. @default 10 s */
+  /**
+   * For asking the peers what they serve, before anything is generated. One that hangs up or does not answer is asked again
+   * within that; one where nobody listens, or that speaks another protocol, is not. @default 10 s
+   */
   readonly connectTimeoutMs?: number | undefined
   /** A server that takes longer for one step has failed. @default 30 s */
   readonly stepTimeoutMs?: number | undefined
   /**
-   * For how long a generation waits for a server that was lost and whose place no other can take, while nothing else comes of
-   * it. @default 30 s
+   * For how long a generation, once it runs, waits for a server that was lost and whose place no other can take, while nothing
+   * else comes of it. @default 30 s
    */
   readonly waitMs?: number | undefined
   /** That compute embedding and head. @default all cores */
@@ -45,22 +50,25 @@ export interface ConnectInit {
  * BlocksNotCoveredError, RuntimeLoadError, CancelledError
  */
 export async function connect(components: ConnectComponents, init: ConnectInit): Promise<Connection> {
-  const { network, model, logger = silentLogger, clock = systemClock } = components
+  const { network, model, logger = silentLogger, clock = systemClock, random = Math.random } = components
   const { signal, connectTimeoutMs: timeoutMs = CONNECT_TIMEOUT_MS, stepTimeoutMs = STEP_TIMEOUT_MS } = init
   const { waitMs = WAIT_MS } = init
   const started = clock.now()
   const digest = await model.digest()
   const { blocks, hiddenSize } = model.spec
   const about = { name: model.name, digest, blocks }
-  const candidates = await readDirectory(network, { peers: init.peers, model: about, timeoutMs, signal, logger })
+  // Between two attempts there may be no connection.
+  const { candidates, failures } = await keepAlive(
+    readDirectory({ network, clock, random, logger }, { peers: init.peers, model: about, timeoutMs, signal })
+  )
   const free = candidates.map(({ from, to }) => ({ from, to, cost: [] }))
   const { missing } = chooseTiling(free, blocks)
-  if (missing.length > 0) throw new BlocksNotCoveredError(missing)
+  if (missing.length > 0) throw new BlocksNotCoveredError(missing, { cause: failures[0] }, { unasked: failures.length })
   const connected = clock.now()
   const ends = await openEnds(model, { logger, threads: init.threads, signal })
   const setup = { connectMs: connected - started, loadMs: clock.now() - connected }
   const digester = createDigester({ modelDigest: digest, hiddenSize })
-  const standing = new Standing({ clock, random: Math.random })
+  const standing = new Standing({ clock, random })
   return new Connection({
     network,
     model,

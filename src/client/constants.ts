@@ -4,7 +4,13 @@ const minute = 60 * second
 /** A prompt is cut into steps of this many tokens, so that the servers of a chain work on it at the same time. */
 export const PREFILL_TOKENS = 128
 
+/** For asking a peer what it serves, all attempts together. */
 export const CONNECT_TIMEOUT_MS = 10 * second
+/**
+ * How long a peer that could not be asked is left alone; each time twice as long. A handshake that a busy server gave up was
+ * worth less than a second of its time: what comes back later than that does not keep it from the others.
+ */
+export const ASK_AGAIN_MS = { first: 0.25 * second, most: 4 * second }
 export const STEP_TIMEOUT_MS = 30 * second
 /** Peers that are slow to say what they serve are not waited for longer than this once the others tile the model. */
 export const STRAGGLER_MS = 0.5 * second

@@ -1,8 +1,9 @@
-import { type AndthenError, type Logger, silentLogger, systemClock, toAndthenError } from '../base/index.ts'
+import { type AndthenError, CancelledError, type Logger, toAndthenError } from '../base/index.ts'
 import { askInfo } from '../inference/index.ts'
 import { type Network, parseDialAddress } from '../network/index.ts'
 import { equalBytes, type Info } from '../wire/index.ts'
 import { announcedBy } from './announced.ts'
+import { type AskingComponents, askPatiently } from './asking.ts'
 import { PINGS, STRAGGLER_MS } from './constants.ts'
 import { ModelMismatchError } from './errors.ts'
 import { chooseTiling } from './tiling.ts'
@@ -25,15 +26,26 @@ export interface Candidate {
   readonly delegateBytes: number
 }
 
+export interface DirectoryComponents extends AskingComponents {
+  readonly network: Network
+  /** Is told of peers that cannot be used, where others can, and of those that are asked again. */
+  readonly logger: Logger
+}
+
 export interface DirectoryInit {
   /** Multiaddrs in any order; where one has no `/p2p/<peer id>`, whoever answers there is trusted. */
   readonly peers: readonly string[]
   /** What the client works with; servers of anything else are left out. */
   readonly model: { readonly name: string; readonly digest: Uint8Array; readonly blocks: number }
+  /** For which a peer is asked, again and again where it may only be busy, ms. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
-  /** Is told of peers that cannot be used, where others can. @default silentLogger */
-  readonly logger?: Logger | undefined
+}
+
+export interface Directory {
+  readonly candidates: readonly Candidate[]
+  /** Why peers could not be asked. */
+  readonly failures: readonly AndthenError[]
 }
 
 /**
@@ -43,67 +55,88 @@ export interface DirectoryInit {
  * @throws UsageError for what is no address; ModelMismatchError, or why the first peer could not be asked, where nobody is
  * left; CancelledError
  */
-export async function readDirectory(network: Network, init: DirectoryInit): Promise<Candidate[]> {
-  const { logger = silentLogger } = init
-  const targets = new Map<string, string[]>()
-  const unnamed = new Set<string>()
-  for (const { peerId, address } of init.peers.map(parseDialAddress))
-    if (peerId === undefined) unnamed.add(address)
-    else targets.set(peerId, [...(targets.get(peerId) ?? []), address])
+export async function readDirectory(components: DirectoryComponents, init: DirectoryInit): Promise<Directory> {
+  const { network, clock, logger } = components
+  const { model, timeoutMs } = init
+  const { targets, unnamed } = targetsOf(init.peers)
   const candidates: Candidate[] = []
   const foreign: { peerId: string; model: string }[] = []
   const failures: AndthenError[] = []
   const stragglers = new AbortController()
   const signal = AbortSignal.any([stragglers.signal, ...(init.signal === undefined ? [] : [init.signal])])
   let cancelTimer: (() => void) | undefined
-  // Who is given up because the others suffice did not fail.
-  const failed = (error: unknown): void => void (stragglers.signal.aborted || failures.push(toAndthenError(error)))
-  const meet = async (address: string): Promise<void> => {
-    try {
-      const target = await network.resolve(address, { timeoutMs: init.timeoutMs, signal })
-      const { peerId = '' } = parseDialAddress(target)
-      if (targets.has(peerId)) return
-      targets.set(peerId, [target])
-      await ask(peerId, [target])
-    } catch (error) {
-      failed(error)
+
+  const ask = async (peer: string, attempt: (leftMs: () => number) => Promise<void>): Promise<void> => {
+    let told = false
+    const onFailed = ({ message: reason }: AndthenError): void => {
+      logger[told ? 'debug' : 'warn']({ peer, reason }, 'a peer could not be asked, and is asked again')
+      told = true
     }
-  }
-  const ask = async (peerId: string, target: string[]): Promise<void> => {
     try {
-      const info = await askInfo(network, target, { timeoutMs: init.timeoutMs, signal })
-      if (!equalBytes(info.modelDigest, init.model.digest)) foreign.push({ peerId, model: info.model })
-      else candidates.push(await describe(network, peerId, target, info, signal))
-    } catch (error) {
-      failed(error)
+      await askPatiently(components, attempt, { peer, timeoutMs, signal, onFailed })
+    } catch (thrown) {
+      // Who is given up because the others suffice did not fail.
+      if (!(thrown instanceof CancelledError)) failures.push(toAndthenError(thrown))
     }
     const free = candidates.map(({ from, to }) => ({ from, to, cost: [] }))
-    if (cancelTimer === undefined && chooseTiling(free, init.model.blocks).missing.length === 0)
-      cancelTimer = systemClock.after(STRAGGLER_MS, () => stragglers.abort())
+    if (cancelTimer === undefined && chooseTiling(free, model.blocks).missing.length === 0)
+      cancelTimer = clock.after(STRAGGLER_MS, () => stragglers.abort())
   }
-  await Promise.all([...[...targets].map(([peerId, given]) => ask(peerId, given)), ...[...unnamed].map(meet)])
+  const meet = async (peerId: string, target: readonly string[], leftMs: () => number): Promise<void> => {
+    const info = await askInfo(network, target, { signal, timeoutMs: leftMs(), clock })
+    if (!equalBytes(info.modelDigest, model.digest)) foreign.push({ peerId, model: info.model })
+    else candidates.push(candidate(peerId, target, info, await leastPing(network, target, leftMs, signal)))
+  }
+  const askNamed = ([peerId, target]: [string, string[]]): Promise<void> =>
+    ask(peerId, leftMs => meet(peerId, target, leftMs))
+  const askUnnamed = (address: string): Promise<void> => {
+    let found: string | undefined
+    return ask(address, async leftMs => {
+      const target = await network.resolve(found ?? address, { signal, timeoutMs: leftMs() })
+      const { peerId = '' } = parseDialAddress(target)
+      // Who was given by its name as well, or at another address, is asked once.
+      if (found === undefined && targets.has(peerId)) return
+      found = target
+      targets.set(peerId, [target])
+      await meet(peerId, [target], leftMs)
+    })
+  }
+
+  await Promise.all([...[...targets].map(askNamed), ...[...unnamed].map(askUnnamed)])
   cancelTimer?.()
+  if (init.signal?.aborted === true) throw new CancelledError('asking the peers')
   const [failure] = failures
-  if (init.signal?.aborted === true && failure !== undefined) throw failure
-  if (candidates.length > 0) {
-    for (const { message } of [...failures, ...foreign.map(peer => new ModelMismatchError([peer], init.model.name))])
-      logger.warn({ reason: message }, 'a peer is left out')
-    return candidates
+  if (candidates.length === 0) {
+    if (foreign.length > 0) throw new ModelMismatchError(foreign, model.name)
+    if (failure !== undefined) throw failure
   }
-  if (foreign.length > 0) throw new ModelMismatchError(foreign, init.model.name)
-  if (failure !== undefined) throw failure
-  return []
+  for (const { message } of [...failures, ...foreign.map(peer => new ModelMismatchError([peer], model.name))])
+    logger.warn({ reason: message }, 'a peer is left out')
+  return { candidates, failures }
 }
 
-async function describe(
+/** The addresses of each peer, and those of which it is not said whose they are. */
+function targetsOf(peers: readonly string[]): { targets: Map<string, string[]>; unnamed: Set<string> } {
+  const targets = new Map<string, string[]>()
+  const unnamed = new Set<string>()
+  for (const { peerId, address } of peers.map(parseDialAddress))
+    if (peerId === undefined) unnamed.add(address)
+    else targets.set(peerId, [...(targets.get(peerId) ?? []), address])
+  return { targets, unnamed }
+}
+
+async function leastPing(
   network: Network,
-  peerId: string,
   target: readonly string[],
-  info: Info,
+  leftMs: () => number,
   signal: AbortSignal
-): Promise<Candidate> {
+): Promise<number> {
   let pingMs = Number.POSITIVE_INFINITY
-  for (let i = 0; i < PINGS; i++) pingMs = Math.min(pingMs, await network.ping(target, { signal }))
+  for (let i = 0; i < PINGS; i++) pingMs = Math.min(pingMs, await network.ping(target, { signal, timeoutMs: leftMs() }))
+  return pingMs
+}
+
+function candidate(peerId: string, target: readonly string[], info: Info, pingMs: number): Candidate {
   const addresses = [...new Set([...announcedBy(peerId, info.addresses), ...target])]
   const { from, to, maxLength } = info
   return {

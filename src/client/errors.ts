@@ -13,19 +13,29 @@ export interface LostServers {
   readonly waitedMs: number
 }
 
+/** What else is known of why nobody fills them. */
+export interface WhyNotCovered {
+  readonly lost?: LostServers | null
+  /** Peers that could not be asked what they serve. @default 0 */
+  readonly unasked?: number
+}
+
 /**
  * No servers tile the model; `details.missing` lists the ranges that would. Where there were some that are lost, `details.lost`
- * has their peer ids, and `details.waitedMs` how long they were waited for.
+ * has their peer ids, and `details.waitedMs` how long they were waited for; where peers could not be asked, `details.unasked`
+ * is how many, and `cause` why the first could not.
  */
 export class BlocksNotCoveredError extends AndthenError {
   override readonly name = 'BlocksNotCoveredError'
-  constructor(missing: readonly BlockRange[], options: ErrorOptions = {}, lost: LostServers | null = null) {
+  constructor(missing: readonly BlockRange[], options: ErrorOptions = {}, why: WhyNotCovered = {}) {
+    const { lost = null, unasked = 0 } = why
     const ranges = missing.map(rangeText)
     const blocks = ranges.join(' and ')
     const commands = ranges.map(range => `node bin/serve --blocks ${range}`).join(' and ')
+    const others = unasked === 0 ? '' : `, or see why ${counted(unasked, 'peer')} could not be asked`
     const message =
       lost === null
-        ? `no server among the peers fills blocks ${blocks}: start one with ${commands}`
+        ? `no server among the peers fills blocks ${blocks}: start one with ${commands}${others}`
         : `no server among the peers fills blocks ${blocks} any more (${lost.peerIds.join(' and ')}; waited ` +
           `${Math.round(lost.waitedMs / 1000)} s): start it again, or another one with ${commands}`
     super('BLOCKS_NOT_COVERED', message, {
@@ -34,6 +44,7 @@ export class BlocksNotCoveredError extends AndthenError {
       details: {
         missing: ranges,
         ...(lost !== null && { lost: lost.peerIds, waitedMs: Math.round(lost.waitedMs) }),
+        ...(unasked > 0 && { unasked }),
         ...options.details
       }
     })

@@ -32,7 +32,12 @@ it.each(['relay', 'push'] as const)('%s', async route => {
   const modelDigest = await model.digest()
   const { blocks, hiddenSize } = model.spec
   const about = { name: model.name, digest: modelDigest, blocks }
-  const candidates = await readDirectory(network, { peers: addressesOf(servers), model: about, timeoutMs: 10_000 })
+  const asking = { network, logger, clock, random: Math.random }
+  const { candidates } = await readDirectory(asking, {
+    peers: addressesOf(servers),
+    model: about,
+    timeoutMs: 10_000
+  })
   const ends = await openEnds(model, { logger, threads: 1 })
   const digest = createDigester({ modelDigest, hiddenSize })
   for (const { prompt_ids, prompt_last_logits } of goldens) {
