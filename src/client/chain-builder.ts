@@ -75,7 +75,7 @@ export class ChainBuilder {
     this.#sessions = new ChainSessions(components, {
       ...init,
       maxTensorBytes: PREFILL_TOKENS * components.boundaries.rowBytes,
-      isNeeded: peerId => this.#choice.isNeeded(peerId)
+      isNeeded: peerId => this.isNeeded(peerId)
     })
   }
 
@@ -108,7 +108,7 @@ export class ChainBuilder {
       await this.#waitFor(servers, room, signal)
       try {
         const hops = await this.#open(servers, position, signal)
-        this.#sessions.dropAllBut(new Set(hops.map(({ session }) => session)), new CancelledError('a session'))
+        this.#sessions.dropAllBut(new Set(hops.map(({ session }) => session)))
         this.#stood = hops
         return { hops, servers, epoch: this.#alignment.epoch }
       } catch (error) {
@@ -127,7 +127,12 @@ export class ChainBuilder {
     if (busyFor(error) === null) this.#trouble.failed(error)
     else this.#trouble.full(error)
     this.#components.judge.failed(peerId, error, servers)
-    this.#sessions.drop(peerId, error)
+    this.#sessions.drop(peerId)
+  }
+
+  /** No other server could take the place of this one. */
+  isNeeded(peerId: string): boolean {
+    return this.#choice.isNeeded(peerId)
   }
 
   /** A server of the chain that stands has answered something. */
@@ -167,7 +172,7 @@ export class ChainBuilder {
     const { failure } = this.#trouble
     if (failure !== null && busyFor(failure) !== null && clock.now() + busyMs > room.until) throw failure
     // What lies idle meanwhile might be just what those wait for who take up the room.
-    if (busyMs > 0) this.#sessions.dropAllBut(new Set(), new CancelledError('waiting for a server'))
+    if (busyMs > 0) this.#sessions.dropAllBut(new Set())
     const lost = servers.filter(({ peerId }) => standing.suspicion(peerId) > 0 && !this.#isOpen(peerId))
     if (lost.length > 0 && this.#trouble.isPatienceOver) throw this.#notCovered(lost, lost)
     await this.#pause(Math.max(busyMs, this.#backOffMs(lost)), signal)

@@ -1,11 +1,4 @@
-import {
-  type AndthenError,
-  CancelledError,
-  type Clock,
-  type Logger,
-  TimeoutError,
-  toAndthenError
-} from '../base/index.ts'
+import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import { openInOrder, openSession, type OpenSessionOptions, type SpanSession } from '../inference/index.ts'
 import type { Network } from '../network/index.ts'
 import type { Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
@@ -71,7 +64,7 @@ export class ChainSessions {
 
   /** Opens another session on a server, which is left to run the route behind it. @throws HopError */
   async openRoute(server: Candidate, route: Route, signal: AbortSignal): Promise<SpanSession> {
-    this.drop(server.peerId, new CancelledError('a route'))
+    this.drop(server.peerId)
     try {
       const session = await this.#openWithin(BUSY_PATIENCE_MS, server, { signal }, route)
       this.#keep(server.peerId, session)
@@ -81,20 +74,21 @@ export class ChainSessions {
     }
   }
 
-  /** Gives up the session on a server. */
-  drop(peerId: string, error: AndthenError): void {
+  /**
+   * Gives up the session on a server. With a word, also where it was too late with an answer: one that only is busy would keep
+   * for a client that lost its connection what others wait for, this one too.
+   */
+  drop(peerId: string): void {
     const session = this.#sessions.get(peerId)
     if (session === undefined) return
     this.#sessions.delete(peerId)
     this.#count(session)
-    // What does not answer would not answer a goodbye.
-    if (error instanceof TimeoutError) session.abort(error)
-    else void session.close()
+    void session.close()
   }
 
   /** Gives up those that are not among these. */
-  dropAllBut(used: ReadonlySet<SpanSession>, error: AndthenError): void {
-    for (const [peerId, session] of [...this.#sessions]) if (!used.has(session)) this.drop(peerId, error)
+  dropAllBut(used: ReadonlySet<SpanSession>): void {
+    for (const [peerId, session] of [...this.#sessions]) if (!used.has(session)) this.drop(peerId)
   }
 
   /** Ends all in good order, and those that are opened meanwhile. */

@@ -66,7 +66,8 @@ export class Chain {
     const judge = new Judge({ ...components, verify: verifySignature })
     this.#components = { ...components, boundaries: this.#boundaries, judge }
     this.#builder = new ChainBuilder(this.#components, init)
-    this.#watchdog = new Watchdog(components, init)
+    const { stepTimeoutMs } = init
+    this.#watchdog = new Watchdog(components, { stepTimeoutMs, isNeeded: peerId => this.#builder.isNeeded(peerId) })
     this.#verify = init.verify
   }
 

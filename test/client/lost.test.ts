@@ -76,6 +76,27 @@ describe('a server without a spare', () => {
     await world.drive(chain.close())
   })
 
+  test('that is too busy to answer for 7 s is not given up', async () => {
+    const world = await World.of(...thirds)
+    const chain = await world.drive(world.open({ route: 'relay' }))
+    expect(await world.drive(pass(chain, [tokens[0]!]))).toBe(truth[0])
+    world.clock.after(7 * second, world.mute(1))
+    for (const [i, token] of tokens.slice(1).entries())
+      expect(await world.drive(pass(chain, [token]))).toBe(truth[i + 1])
+    expect(await world.drive(chain.close())).toMatchObject({ committed: tokens.length, replays: 0, resumes: 0 })
+  })
+
+  test('that is too busy for longer is told that its session is given up: it has room for the next at once', async () => {
+    const world = await World.with({ maxSessions: 1 }, ...thirds)
+    const chain = await world.drive(world.open({ route: 'relay' }))
+    expect(await world.drive(pass(chain, [tokens[0]!]))).toBe(truth[0])
+    world.clock.after(13 * second, world.mute(1))
+    for (const [i, token] of tokens.slice(1).entries())
+      expect(await world.drive(pass(chain, [token]))).toBe(truth[i + 1])
+    expect(await world.drive(chain.close())).toMatchObject({ committed: tokens.length, replays: 1 })
+    expect(world.servers[1]!.table.statistics().ended).toMatchObject({ DISCONNECT: 0, CANCEL: 0 })
+  })
+
   test.each([1, 2])(
     'that the first server of a route does not get to is reached by the client itself: server %i',
     async node => {

@@ -44,6 +44,7 @@ export class World {
   readonly #streams = new Map<string, { from: string; stream: MemoryStream }[]>()
   readonly #dead = new Set<string>()
   readonly #frozen = new Set<string>()
+  readonly #mute = new Set<string>()
   readonly #unreachable = new Set<string>()
   readonly #held = new Map<string, Promise<void>>()
   readonly #slow = new Map<string, number>()
@@ -153,6 +154,18 @@ export class World {
     for (const { stream } of this.#streams.get(peerId) ?? []) stall(stream)
   }
 
+  /** The process hears all and is too busy to answer anything, until what this returns is called. */
+  mute(node: number): () => void {
+    const peerId = nodes[node]!
+    this.#mute.add(peerId)
+    const streams = (): MemoryStream[] => (this.#streams.get(peerId) ?? []).map(({ stream }) => stream.other)
+    for (const stream of streams()) stream.stalled = true
+    return () => {
+      this.#mute.delete(peerId)
+      for (const stream of streams()) stream.release()
+    }
+  }
+
   /** Nobody gets a stream to it before what this returns is called. */
   hold(node: number): () => void {
     let release: () => void = () => undefined
@@ -231,7 +244,7 @@ export class World {
 
   #network(from: string): Network {
     const isGone = (target: string | readonly string[]): boolean =>
-      this.#dead.has(peerOf(target)) || this.#frozen.has(peerOf(target))
+      [this.#dead, this.#frozen, this.#mute].some(peers => peers.has(peerOf(target)))
     return {
       ...this.#networks.of(from),
       openStream: async (target, protocol) => {
@@ -244,6 +257,7 @@ export class World {
         const stream = this.#networks.open(from, peer, protocol)
         this.#streams.set(peer, [...(this.#streams.get(peer) ?? []), { from, stream }])
         if (this.#frozen.has(peer)) stall(stream)
+        if (this.#mute.has(peer)) stream.other.stalled = true
         if (from === owner) this.#watchSends(stream, peer)
         return stream
       },

@@ -35,6 +35,11 @@ export const SUSPECT_MS = 1 * second
 export const SUSPECT_FACTOR = 8
 /** A suspect that does not answer a ping within this is gone. */
 export const SUSPECT_PING_MS = 2 * second
+/**
+ * The same, of one whose place no other can take: as long as a session is worth waiting for. Its server may only be busy, and a
+ * new session there, with all that is replayed to it, would keep it busier.
+ */
+export const NEEDED_PING_MS = 8 * second
 /** After a mismatch, how long the downstream server has to show the receipt that came with the push. */
 export const EVIDENCE_MS = 1 * second
 /** A header still missing this long (or 4 round trips) after the last server's output is being kept back. */

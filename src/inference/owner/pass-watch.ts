@@ -26,6 +26,11 @@ export class PassWatch {
     this.#lastProgress = now
   }
 
+  /** Nothing has come of any pass since then, ms. */
+  isQuietSince(ms: number): boolean {
+    return this.#lastProgress <= ms
+  }
+
   /** The suspect answered a ping. */
   asked(now: number): void {
     this.#lastAsked = now

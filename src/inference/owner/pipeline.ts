@@ -167,11 +167,13 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
   }
 
   #listen(server: number, session: SpanSession): void {
-    const ofThisEpoch = ({ epoch }: { epoch: number }): boolean => epoch === this.#epoch
+    // What comes once the epoch is over is no sign that its successor gets on.
+    const ofThisEpoch = ({ epoch }: { epoch: number }): boolean => epoch === this.#epoch && !this.#passes.over
     session.listen({
       onOutput: (output, bytes) =>
         ofThisEpoch(output) && !output.replay ? this.#onOutput(server, output, bytes) : null,
       onTensor: (output, tensor) => {
+        if (this.#passes.over) return
         const hop = this.#running.get(output.step)?.trace.hops[server]
         if (hop?.output === output) hop.tensorMs = this.#clock.now()
         this.#events.onProgress()

@@ -1,8 +1,14 @@
 import { type Clock, TimeoutError, toAndthenError } from '../../base/index.ts'
 import type { Network } from '../../network/index.ts'
-import { SUSPECT_PING_MS } from './constants.ts'
+import { NEEDED_PING_MS, SUSPECT_PING_MS } from './constants.ts'
 import { PassWatch } from './pass-watch.ts'
 import type { ChainPeer, Pipeline } from './pipeline.ts'
+
+export interface WatchdogInit {
+  readonly stepTimeoutMs: number
+  /** No other server could take its place. @default others could */
+  readonly isNeeded?: (peerId: string) => boolean
+}
 
 /** Tells a server that computes from one that is gone: by its answer to a ping, when a pass takes unusually long. */
 export class Watchdog {
@@ -10,14 +16,16 @@ export class Watchdog {
   readonly #network: Pick<Network, 'ping'>
   readonly #watch: PassWatch
   readonly #stepTimeoutMs: number
+  readonly #isNeeded: (peerId: string) => boolean
   #pipeline: Pipeline<ChainPeer> | null = null
   #cancel: (() => void) | null = null
 
-  constructor(components: { clock: Clock; network: Pick<Network, 'ping'> }, init: { stepTimeoutMs: number }) {
+  constructor(components: { clock: Clock; network: Pick<Network, 'ping'> }, init: WatchdogInit) {
     this.#clock = components.clock
     this.#network = components.network
     this.#watch = new PassWatch(init)
     this.#stepTimeoutMs = init.stepTimeoutMs
+    this.#isNeeded = init.isNeeded ?? (() => false)
   }
 
   /** From now on watches this epoch; null: nothing. */
@@ -61,8 +69,7 @@ export class Watchdog {
       const quiet = this.#watch.check(this.#clock.now(), { overtaken, pingMs: server.pingMs })
       if (quiet === 'failed')
         pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
-      if (quiet === 'suspect' && !session.away && !(await this.#answers(server)))
-        pipeline.fail(waiting.server, new TimeoutError(`ping of ${server.peerId}`, SUSPECT_PING_MS))
+      if (quiet === 'suspect' && !session.away) await this.#ping(pipeline, waiting.server, server)
       // It lives: it has as much time again. If another epoch began meanwhile, an alarm of its own is set.
       if (quiet !== 'fine') this.#watch.asked(this.#clock.now())
       if (this.#pipeline !== pipeline) return
@@ -71,11 +78,15 @@ export class Watchdog {
     this.#arm()
   }
 
-  #answers({ target }: ChainPeer): Promise<boolean> {
-    const answered = this.#network.ping(target, { timeoutMs: SUSPECT_PING_MS })
-    return answered.then(
-      () => true,
-      (thrown: unknown) => toAndthenError(thrown).code === 'CANCELLED'
-    )
+  /** Where the suspect does not answer, and nothing came of the chain meanwhile either, it is gone. */
+  async #ping(pipeline: Pipeline<ChainPeer>, place: number, { peerId, target }: ChainPeer): Promise<void> {
+    const timeoutMs = this.#isNeeded(peerId) ? NEEDED_PING_MS : SUSPECT_PING_MS
+    const askedMs = this.#clock.now()
+    try {
+      await this.#network.ping(target, { timeoutMs })
+    } catch (thrown) {
+      if (toAndthenError(thrown).code === 'CANCELLED' || !this.#watch.isQuietSince(askedMs)) return
+      pipeline.fail(place, new TimeoutError(`ping of ${peerId}`, timeoutMs))
+    }
   }
 }

@@ -43,6 +43,15 @@ export class MemoryStream implements PeerStream {
     return !this.writableNeedsDrain
   }
 
+  /** It is not stalled any more: what was sent arrives. */
+  release(): void {
+    this.stalled = false
+    setImmediate(() => {
+      this.#flush()
+      this.onDrain()
+    })
+  }
+
   close(): Promise<void> {
     setImmediate(() => {
       this.#flush()
