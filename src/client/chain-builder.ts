@@ -18,6 +18,8 @@ import { Trouble } from './trouble.ts'
 export interface ChainBuilderComponents {
   readonly network: Network
   readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
   readonly logger: Logger
   readonly digest: Digester
   readonly boundaries: Boundaries
@@ -116,7 +118,7 @@ export class ChainBuilder {
         if (!(error instanceof HopError)) throw error
         // Its session is there; what is lacking is seen when all begin another epoch. Where nothing comes of that, it is lost.
         const isThere = error.cause instanceof ReplayInterruptedError && !this.#trouble.isPatienceOver
-        if (isThere) this.#trouble.failed(error.cause)
+        if (isThere) await this.#pause(this.#trouble.interrupted(error.cause), signal)
         else this.failed(error.peerId, error.cause, servers)
       }
     }

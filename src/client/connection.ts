@@ -74,6 +74,7 @@ export async function connect(components: ConnectComponents, init: ConnectInit):
     model,
     logger,
     clock,
+    random,
     ends,
     standing,
     digest: digester,

@@ -48,6 +48,11 @@ export const PENALTY = { most: 8, halfLifeMs: 1 * minute, halfPasses: 8 }
  * again at first, and no more than its client should notice late that it is back.
  */
 export const BACK_OFF_MS = { first: 0.25 * second, most: 8 * second }
+/**
+ * How long a link is left alone that interrupts one replay after the other before anything came of it; each time twice as long.
+ * No longer, since a session that lies idle and loses its stream again and again is given up.
+ */
+export const REPLAY_WAIT_MS = { first: 0.1 * second, most: 1 * second }
 /** How long a server that has no room is left alone, whatever it says itself; about. */
 export const BUSY_MS = { least: 0.2 * second, most: 5 * second }
 /**

@@ -56,6 +56,8 @@ export interface GenerationParts {
   readonly model: Model
   readonly logger: Logger
   readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
   readonly ends: EndsRunner
   readonly standing: Standing
   readonly digest: Digester

@@ -1,10 +1,12 @@
-import type { AndthenError, Clock } from '../base/index.ts'
-import { MAX_REPAIRS } from './constants.ts'
+import { type AndthenError, BackOff, type Clock } from '../base/index.ts'
+import { MAX_REPAIRS, REPLAY_WAIT_MS } from './constants.ts'
 
 /** What a generation runs into between two passes that are done: how often, and since when nothing comes of it. */
 export class Trouble {
   readonly #clock: Clock
   readonly #waitMs: number
+  /** Between replays that are interrupted before anything comes of them. */
+  readonly #backOff: BackOff
   #failure: AndthenError | null = null
   /** Times that something came of it, and then servers were lost again. */
   #setbacks = 0
@@ -12,10 +14,14 @@ export class Trouble {
   #losses = 0
   #since = 0
 
-  /** @param init.waitMs for how long to go on while nothing comes of it */
-  constructor(components: { clock: Clock }, init: { waitMs: number }) {
+  /**
+   * @param components.random from 0 to 1: so that clients whose replays one server interrupts do not come back together
+   * @param init.waitMs for how long to go on while nothing comes of it
+   */
+  constructor(components: { clock: Clock; random: () => number }, init: { waitMs: number }) {
     this.#clock = components.clock
     this.#waitMs = init.waitMs
+    this.#backOff = new BackOff(components, REPLAY_WAIT_MS)
   }
 
   /** What failed last; null: nothing since a pass was done. */
@@ -33,6 +39,15 @@ export class Trouble {
     this.#losses++
   }
 
+  /**
+   * A replay was interrupted, and its server is there again: for how long to leave the link alone, ms. Nothing the first time, or
+   * where something came of it; no longer than patience lasts.
+   */
+  interrupted(failure: AndthenError): number {
+    this.failed(failure)
+    return this.#losses === 1 ? 0 : Math.min(this.leftMs, this.#backOff.next())
+  }
+
   /** A server has no room: it is there, and says itself when to ask again. */
   full(failure: AndthenError): void {
     this.#failure = failure
@@ -42,12 +57,13 @@ export class Trouble {
   /** Something came of it, though no pass is done. */
   progress(): void {
     this.#losses = 0
+    this.#backOff.reset()
   }
 
   /** A pass is done. */
   over(): void {
+    this.progress()
     this.#failure = null
-    this.#losses = 0
     this.#setbacks = 0
   }
 

@@ -244,6 +244,8 @@ describe('a connection that is lost during a fail-over', () => {
       cause: { code: 'INTERRUPTED' }
     })
     expect(world.clock.now() - started).toBeLessThan(5_000)
+    // At once, at once again, and then after 100 ms and twice as long each time.
+    expect(resumedAt(world)[1], 'as often as the link allows would be more').toBeLessThanOrEqual(6)
     await world.drive(chain.close())
   })
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AndthenError, ManualClock } from '../../src/base/index.ts'
 import { Trouble } from '../../src/client/trouble.ts'
@@ -5,9 +6,9 @@ import { Trouble } from '../../src/client/trouble.ts'
 const lost = new AndthenError('CONNECTION_LOST', 'gone')
 const busy = new AndthenError('BUSY', 'no room')
 
-function troubleOf(waitMs: number) {
+function troubleOf(waitMs: number, random = () => 0.5) {
   const clock = new ManualClock(5)
-  return { clock, trouble: new Trouble({ clock }, { waitMs }) }
+  return { clock, trouble: new Trouble({ clock, random }, { waitMs }) }
 }
 
 describe('patience', () => {
@@ -67,5 +68,54 @@ describe('servers that are lost again and again', () => {
     expect([trouble.isHopeless, trouble.failure]).toEqual([false, null])
     for (let time = 0; time < 100; time++) trouble.failed(lost)
     expect(trouble.isHopeless).toBe(false)
+  })
+})
+
+describe('a replay that is interrupted, by a server that is there', () => {
+  const waitsOf = (trouble: Trouble, count: number): number[] =>
+    Array.from({ length: count }, () => trouble.interrupted(lost))
+
+  test('goes on at once, then after twice as long each time while nothing comes of it, up to 1 s', () => {
+    const { trouble } = troubleOf(60_000)
+    expect(waitsOf(trouble, 8)).toEqual([0, 100, 200, 400, 800, 1000, 1000, 1000])
+  })
+
+  test.each<[string, (trouble: Trouble) => void]>([
+    ['something comes of it', trouble => trouble.progress()],
+    ['a pass is done', trouble => trouble.over()]
+  ])('goes on at once again where %s', (_, happens) => {
+    const { trouble } = troubleOf(60_000)
+    waitsOf(trouble, 5)
+    happens(trouble)
+    expect(waitsOf(trouble, 3)).toEqual([0, 100, 200])
+  })
+
+  test('is never tried again in a storm, nor waited for beyond patience, whatever comes between', () => {
+    const happening = fc.record({
+      afterMs: fc.nat(2_000),
+      random: fc.double({ min: 0, max: 1, noNaN: true }),
+      lost: fc.boolean()
+    })
+    const given = fc.record({ waitMs: fc.nat(120_000), happenings: fc.infiniteStream(happening) })
+    fc.assert(
+      fc.property(given, ({ waitMs, happenings }) => {
+        let random = 0
+        const { clock, trouble } = troubleOf(waitMs, () => random)
+        let attempts = 0
+        for (const each of happenings) {
+          random = each.random
+          if (each.lost) trouble.failed(lost)
+          if (trouble.isPatienceOver) break
+          const pauseMs = trouble.interrupted(lost)
+          attempts++
+          expect(pauseMs).toBeLessThanOrEqual(Math.min(waitMs, 1_500))
+          clock.advance(pauseMs + each.afterMs * (attempts % 2))
+          if (trouble.isPatienceOver) break
+        }
+        expect(clock.now() - 5, 'it ends in time').toBeLessThanOrEqual(waitMs + 4_000)
+        // The first is free, four are sooner, and the rest are half a second apart at the least.
+        expect(attempts).toBeLessThanOrEqual(8 + waitMs / 500)
+      })
+    )
   })
 })

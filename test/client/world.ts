@@ -193,6 +193,7 @@ export class World {
       {
         network: this.#network(init.as ?? owner),
         clock,
+        random: () => 0.5,
         logger: silentLogger,
         digest,
         standing: new Standing({ clock, random: () => 0.5 })

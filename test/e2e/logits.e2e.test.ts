@@ -42,7 +42,7 @@ it.each(['relay', 'push'] as const)('%s', async route => {
   const digest = createDigester({ modelDigest, hiddenSize })
   for (const { prompt_ids, prompt_last_logits } of goldens) {
     const chain = await Chain.open(
-      { network, logger, clock, digest, standing: new Standing({ random: Math.random, clock }) },
+      { ...asking, digest, standing: new Standing(asking) },
       {
         candidates,
         modelDigest,
