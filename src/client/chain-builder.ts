@@ -67,6 +67,8 @@ export class ChainBuilder {
   #stood: readonly Hop[] = []
   /** That it waits, since a pass was done. */
   #toldOfWaiting = false
+  /** That it runs the chain itself, since a route was left to a server last. */
+  #toldOfOwnChain = false
 
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
     this.#components = components
@@ -217,15 +219,27 @@ export class ChainBuilder {
   /** Sessions on these servers, all at `position` tokens. @throws HopError of the server that failed first */
   async #open(servers: readonly Candidate[], position: number, signal: AbortSignal): Promise<readonly Hop[]> {
     if (this.#choice.delegates(servers)) {
+      this.#toldOfOwnChain = false
       const hop = await this.#openRoute(servers, signal)
       await this.#alignment.catchUp(hop, servers.length, position, signal)
       return [hop]
     }
+    if (this.#init.route === 'delegate' && servers.length > 1) this.#tellOfOwnChain(servers)
     const hops = await this.#openEach(servers, signal)
     // The first chain is at no tokens in epoch 0 as it is, unless whom to push to is to be named.
     const isFirst = this.#stood.length === 0 && this.#alignment.epoch === 0
     if (!isFirst || hops.some(({ pushed }) => pushed)) await this.#alignment.align(hops, position, signal)
     return hops
+  }
+
+  /** Who asked for a delegated route has more round trips a token than that promises. */
+  #tellOfOwnChain(servers: readonly Candidate[]): void {
+    const { logger } = this.#components
+    const [first, ...others] = servers.map(({ peerId }) => peerId)
+    const level = this.#toldOfOwnChain ? 'debug' : 'warn'
+    const about = { first, others, reason: this.#trouble.failure?.message }
+    logger[level](about, 'the route is not left to its first server: the client runs it by push, or relays')
+    this.#toldOfOwnChain = true
   }
 
   async #openEach(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop[]> {

@@ -23,3 +23,8 @@ export function traceByServer(pass: PassTrace): PassTrace {
   })
   return { ...pass, pushed: hops.map((_, i) => i > 0), hops, delegated: true }
 }
+
+/** Of these passes those over several servers that the client ran itself. */
+export function undelegatedPasses(passes: readonly PassTrace[]): number {
+  return passes.filter(({ hops, delegated = false }) => hops.length > 1 && !delegated).length
+}

@@ -8,6 +8,7 @@ import { Chain } from './chain.ts'
 import type { RouteName } from './server-choice.ts'
 import { Continuation } from './continuation.ts'
 import { Decoder } from './decode.ts'
+import { undelegatedPasses } from './delegated-trace.ts'
 import type { Candidate } from './directory.ts'
 import { PromptTooLongError } from './errors.ts'
 import { latencyFigures, pushFigures, type TimedStep } from './figures.ts'
@@ -129,6 +130,7 @@ export async function runGeneration(
     committed: report.committed,
     replays: report.replays,
     resumes: report.resumes,
+    undelegated: route === 'delegate' ? undelegatedPasses(chain.traces) : 0,
     leftOut,
     proofs: report.proofs.map(portableProof)
   }

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type Logger, silentLogger } from '../../src/base/index.ts'
+import { undelegatedPasses } from '../../src/client/delegated-trace.ts'
 import { expectedOf } from './block-runner.ts'
 import { BLOCKS, nodes, pass, type Span, World } from './world.ts'
 
@@ -101,11 +103,22 @@ describe('a server without a spare', () => {
     'that the first server of a route does not get to is reached by the client itself: server %i',
     async node => {
       const world = await World.of(...thirds)
-      world.part(0, node)
-      const chain = await world.drive(world.open({ route: 'delegate' }))
+      const together = world.part(0, node)
+      const warnings: unknown[] = []
+      const warn = (about: object, what: string): void => void (/itself|by push/.test(what) && warnings.push(about))
+      const chain = await world.drive(world.open({ route: 'delegate', logger: { ...silentLogger, warn } as Logger }))
       for (const [i, token] of tokens.entries()) expect(await world.drive(pass(chain, [token]))).toBe(truth[i])
-      expect((await world.drive(chain.close())).committed).toBe(tokens.length)
       expect(chain.servers.map(({ peerId }) => peerId)).toEqual(nodes.slice(0, 3))
+      expect(undelegatedPasses(chain.traces)).toBe(tokens.length)
+      const reason = expect.stringContaining(nodes[node]!)
+      expect(warnings).toEqual([{ first: nodes[0], others: nodes.slice(1, 3), reason }])
+      expect((await world.drive(chain.close())).committed).toBe(tokens.length)
+      together()
+      world.clock.advance(60 * second)
+      const next = await world.drive(world.open({ route: 'delegate' }))
+      expect(await world.drive(pass(next, [tokens[0]!]))).toBe(truth[0])
+      expect(undelegatedPasses(next.traces)).toBe(0)
+      await world.drive(next.close())
     }
   )
 

@@ -1,4 +1,4 @@
-import { ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
+import { type Logger, ManualClock, silentLogger, TimeoutError } from '../../src/base/index.ts'
 import { Chain } from '../../src/client/chain.ts'
 import type { RouteName } from '../../src/client/server-choice.ts'
 import type { Candidate } from '../../src/client/directory.ts'
@@ -142,9 +142,11 @@ export class World {
     return () => void this.#unreachable.delete(peerId)
   }
 
-  /** The first of these two servers gets no connection to the other one, which others reach. */
-  part(from: number, node: number): void {
-    this.#parted.add(`${nodes[from]!} ${nodes[node]!}`)
+  /** The first of these two servers gets no connection to the other one, which others reach, until what this returns is called. */
+  part(from: number, node: number): () => void {
+    const way = `${nodes[from]!} ${nodes[node]!}`
+    this.#parted.add(way)
+    return () => void this.#parted.delete(way)
   }
 
   /** The process stands still: its streams stay open, and nothing comes of them. */
@@ -186,6 +188,7 @@ export class World {
     verify?: VerifyPolicyName
     as?: string
     waitMs?: number
+    logger?: Logger
     signal?: AbortSignal
   }): Promise<Chain> {
     const { clock } = this
@@ -194,7 +197,7 @@ export class World {
         network: this.#network(init.as ?? owner),
         clock,
         random: () => 0.5,
-        logger: silentLogger,
+        logger: init.logger ?? silentLogger,
         digest,
         standing: new Standing({ clock, random: () => 0.5 })
       },
