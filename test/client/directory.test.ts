@@ -45,7 +45,7 @@ function reading(peers: Record<string, Outcome[]>, init: { peers?: string[]; sig
   }
   const warn = (about: unknown, what: string): void => void warnings.push(`${JSON.stringify(about)} ${what}`)
   const directory = readDirectory(
-    { network, clock, random: () => 0.5, logger: { ...silentLogger, warn } as typeof silentLogger },
+    { network, clock, random: () => 0.5, logger: { ...silentLogger, warn } },
     {
       peers: init.peers ?? Object.keys(peers).map(addressOf),
       model: { name: 'tiny', digest, blocks: 8 },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Logger, silentLogger } from '../../src/base/index.ts'
+import { silentLogger } from '../../src/base/index.ts'
 import { undelegatedPasses } from '../../src/client/delegated-trace.ts'
 import { expectedOf } from './block-runner.ts'
 import { BLOCKS, nodes, pass, type Span, World } from './world.ts'
@@ -106,7 +106,7 @@ describe('a server without a spare', () => {
       const together = world.part(0, node)
       const warnings: unknown[] = []
       const warn = (about: object, what: string): void => void (/itself|by push/.test(what) && warnings.push(about))
-      const chain = await world.drive(world.open({ route: 'delegate', logger: { ...silentLogger, warn } as Logger }))
+      const chain = await world.drive(world.open({ route: 'delegate', logger: { ...silentLogger, warn } }))
       for (const [i, token] of tokens.entries()) expect(await world.drive(pass(chain, [token]))).toBe(truth[i])
       expect(chain.servers.map(({ peerId }) => peerId)).toEqual(nodes.slice(0, 3))
       expect(undelegatedPasses(chain.traces)).toBe(tokens.length)
