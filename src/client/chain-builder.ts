@@ -60,6 +60,8 @@ export class ChainBuilder {
   readonly #components: ChainBuilderComponents
   readonly #init: ChainBuilderInit
   readonly #choice: ServerChoice
+  /** That a delegated route may carry. */
+  readonly #routeBytes: number
   readonly #sessions: ChainSessions
   readonly #alignment: Alignment
   readonly #trouble: Trouble
@@ -73,7 +75,8 @@ export class ChainBuilder {
   constructor(components: ChainBuilderComponents, init: ChainBuilderInit) {
     this.#components = components
     this.#init = init
-    this.#choice = new ServerChoice(components, init)
+    this.#routeBytes = ROUTE_QUOTA_FACTOR * init.maxLength * components.boundaries.rowBytes
+    this.#choice = new ServerChoice(components, { ...init, routeBytes: this.#routeBytes })
     this.#trouble = new Trouble(components, init)
     this.#alignment = new Alignment(components, { ...init, onProgress: () => this.#trouble.progress() })
     this.#sessions = new ChainSessions(components, {
@@ -237,7 +240,8 @@ export class ChainBuilder {
     const { logger } = this.#components
     const [first, ...others] = servers.map(({ peerId }) => peerId)
     const level = this.#toldOfOwnChain ? 'debug' : 'warn'
-    const about = { first, others, reason: this.#trouble.failure?.message }
+    const unable = this.#choice.announcesRoutes(servers[0]) ? undefined : 'it announces that it takes on no such route'
+    const about = { first, others, reason: unable ?? this.#trouble.failure?.message }
     logger[level](about, 'the route is not left to its first server: the client runs it by push, or relays')
     this.#toldOfOwnChain = true
   }
@@ -255,15 +259,15 @@ export class ChainBuilder {
   async #openRoute(servers: readonly Candidate[], signal: AbortSignal): Promise<Hop> {
     const [first, ...rest] = servers
     if (first === undefined) throw new RangeError('a route of no servers')
-    const { modelDigest, maxLength, blocks } = this.#init
-    const { network, boundaries } = this.#components
+    const { modelDigest, blocks } = this.#init
+    const { network } = this.#components
     const hops = rest.map(({ peerId, addresses, from, to }) => ({
       peer: { peerId, addresses: [...addresses], pushKey: new Uint8Array() },
       from,
       to
     }))
-    const bytesQuota = ROUTE_QUOTA_FACTOR * maxLength * boundaries.rowBytes
-    const session = await this.#sessions.openRoute(first, { hops, hopsLeft: hops.length, bytesQuota }, signal)
+    const route = { hops, hopsLeft: hops.length, bytesQuota: this.#routeBytes }
+    const session = await this.#sessions.openRoute(first, route, signal)
     const { incarnation } = session.opened
     const check = createRouteCheck({ modelDigest, owner: network.peerId, incarnation, servers }, verifySignature)
     return { server: { ...first, to: blocks }, session, pushed: false, check }

@@ -2,10 +2,10 @@ import { type Clock, type Logger, toAndthenError } from '../base/index.ts'
 import { openInOrder, openSession, type OpenSessionOptions, type SpanSession } from '../inference/index.ts'
 import type { Network } from '../network/index.ts'
 import type { Pushes, Route, VerifyPolicyName } from '../wire/index.ts'
-import { NoRoomError } from './busy.ts'
+import { busyFor, NoRoomError } from './busy.ts'
 import { BUSY_PATIENCE_MS, QUEUED_MS, RESUME_PATIENCE_MS, ROUTE_TIMEOUT_MS } from './constants.ts'
 import type { Candidate } from './directory.ts'
-import { HopError } from './errors.ts'
+import { HopError, RouteRefusedError } from './errors.ts'
 
 export interface ChainSessionsComponents {
   readonly network: Network
@@ -62,7 +62,7 @@ export class ChainSessions {
     if (failure !== null) throw new HopError(failure.peer.peerId, failure.error)
   }
 
-  /** Opens another session on a server, which is left to run the route behind it. @throws HopError */
+  /** Opens another session on a server, which is left to run the route behind it. @throws HopError, of RouteRefusedError too */
   async openRoute(server: Candidate, route: Route, signal: AbortSignal): Promise<SpanSession> {
     this.drop(server.peerId)
     try {
@@ -70,7 +70,9 @@ export class ChainSessions {
       this.#keep(server.peerId, session)
       return session
     } catch (error) {
-      throw new HopError(server.peerId, toAndthenError(error))
+      const failure = toAndthenError(error)
+      const isRefusal = failure.code === 'QUOTA' && busyFor(failure) === null
+      throw new HopError(server.peerId, isRefusal ? new RouteRefusedError(failure) : failure)
     }
   }
 

@@ -36,7 +36,7 @@ export const WAIT_MS = 30 * second
  * waits, which reaches it itself. Half of that, so that both ways are tried.
  */
 export const APART_MS = WAIT_MS / 2
-/** How long a server that broke the protocol is not used. */
+/** How long a server that broke the protocol is not used, and one that refused a route is left none. */
 export const EXCLUDED_MS = 1 * minute
 /**
  * What losses weigh: half as much after each minute, and after each 8 passes of proven work, a second or less. Below a half a

@@ -91,6 +91,14 @@ export class HopError extends AndthenError {
   }
 }
 
+/** A server takes on no route like this one, now or later: it was to run the servers behind it, and serves all the same. */
+export class RouteRefusedError extends AndthenError {
+  override readonly name = 'RouteRefusedError'
+  constructor(cause: AndthenError) {
+    super(cause.code, cause.message, { details: cause.details, cause })
+  }
+}
+
 /**
  * The connection to a server was lost while it was replayed to, and is back. Its session is as it was; which of the steps that
  * were under way it has computed is seen when it is rewound.

@@ -43,8 +43,8 @@ export interface GenerationResult extends LatencyFigures {
   /** Times that a lost connection was made anew and its session went on as it was: nothing was replayed for it. */
   readonly resumes: number
   /**
-   * Passes of a text that was to be delegated, which the client ran by push or relay: the first server did not get to the
-   * others, or was not to be left with them.
+   * Passes of a text that was to be delegated, which the client ran by push or relay: the first server takes on no such
+   * route, did not get to the others, or was not to be left with them.
    */
   readonly undelegated: number
   /** Servers that were not used, not even as spares: their sessions hold fewer tokens than prompt and continuation may have. */

@@ -10,6 +10,8 @@ export interface ServerChoiceInit {
   /** Of the whole model. */
   readonly blocks: number
   readonly route: RouteName
+  /** Bytes of hidden states that a route that is left to a server may carry. */
+  readonly routeBytes: number
 }
 
 /** Servers in order of their blocks, and the ranges that none fills. */
@@ -39,7 +41,8 @@ export class ServerChoice {
       const waits = standing.busyMs(server.peerId) > 0 || standing.backOffMs(server.peerId) > 0 ? 1 : 0
       const distrusted = standing.isDistrusted(server.peerId) ? 1 : 0
       const suspicion = standing.suspicion(server.peerId)
-      const cost = [banned, waits, distrusted, suspicion, blocksToReplay, 1, server.pingMs]
+      const takesNoRoute = this.#init.route === 'delegate' && !this.#takesRoute(server) ? 1 : 0
+      const cost = [banned, waits, distrusted, suspicion, blocksToReplay, takesNoRoute, 1, server.pingMs]
       return { server, from: server.from, to: server.to, cost }
     })
     const { chosen, missing } = chooseTiling(choices, blocks)
@@ -65,14 +68,26 @@ export class ServerChoice {
   }
 
   /**
-   * A route is left to its first server where it pushes all along, and that one has got to the others; else the client runs
-   * it by push and relay.
+   * A route is left to its first server where that one takes on routes and has got to the others, and it pushes all along;
+   * else the client runs it by push and relay.
    */
   delegates(servers: readonly Candidate[]): boolean {
     const [first, ...others] = servers
     if (this.#init.route !== 'delegate' || first === undefined || others.length === 0) return false
+    if (!this.#takesRoute(first)) return false
     return others.every(
       ({ peerId }, i) => this.isPushed(servers, i + 1) && !this.#standing.isApart(first.peerId, peerId)
     )
+  }
+
+  /** This server says of itself that it may be left a route as long as this one's. */
+  announcesRoutes(server: Candidate | undefined): boolean {
+    return server !== undefined && server.delegateBytes >= this.#init.routeBytes
+  }
+
+  /** Where it would be left a route, being the first and not the only one, it takes that on. */
+  #takesRoute(server: Candidate): boolean {
+    if (server.from > 0 || server.to === this.#init.blocks) return true
+    return this.announcesRoutes(server) && !this.#standing.refusesRoutes(server.peerId)
   }
 }

@@ -1,6 +1,7 @@
 import type { AndthenError, Clock } from '../base/index.ts'
 import { busyFor } from './busy.ts'
 import { APART_MS, BUSY_MS, EXCLUDED_MS } from './constants.ts'
+import { RouteRefusedError } from './errors.ts'
 import { Penalty } from './penalty.ts'
 
 /** Codes of refusals that say nothing against the server: what it had of a session is gone, or is not where it was. */
@@ -15,6 +16,7 @@ export class Standing {
   readonly #penalties = new Map<string, Penalty>()
   readonly #faulty = new Set<string>()
   readonly #excludedUntil = new Map<string, number>()
+  readonly #routelessUntil = new Map<string, number>()
   readonly #strikes = new Map<string, number>()
   readonly #relayed = new Set<string>()
   readonly #apartUntil = new Map<string, number>()
@@ -27,7 +29,8 @@ export class Standing {
 
   /**
    * A server failed. Want of room is nothing against it: it is asked again when it says, more or less. That it was lost may
-   * be the network's doing: others are preferred for a while. Who breaks the protocol, or refuses what it announced, is
+   * be the network's doing: others are preferred for a while. Who takes on no route is left none for a minute, and used all
+   * the same. Who breaks the protocol, or refuses what it announced, is
    * not used at all for a minute, and afterwards where no other will do.
    */
   failed(peerId: string, error: AndthenError): void {
@@ -36,6 +39,8 @@ export class Standing {
     if (busyMs !== null) {
       const waitMs = Math.min(BUSY_MS.most, Math.max(BUSY_MS.least, busyMs)) * (0.5 + random())
       this.#busyUntil.set(peerId, clock.now() + waitMs)
+    } else if (error instanceof RouteRefusedError) {
+      this.#routelessUntil.set(peerId, clock.now() + EXCLUDED_MS)
     } else if (error.retryable || passing.has(error.code)) {
       const penalty = this.#penalties.get(peerId) ?? new Penalty(this.#components)
       this.#penalties.set(peerId, penalty)
@@ -86,6 +91,11 @@ export class Standing {
   /** No route to the second is left to the first, for now. */
   isApart(first: string, server: string): boolean {
     return (this.#apartUntil.get(edge(first, server)) ?? 0) > this.#components.clock.now()
+  }
+
+  /** It did not take on a route, and is left none for now. */
+  refusesRoutes(peerId: string): boolean {
+    return (this.#routelessUntil.get(peerId) ?? 0) > this.#components.clock.now()
   }
 
   /** Not to be used at all, for now. */

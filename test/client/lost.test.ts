@@ -122,6 +122,22 @@ describe('a server without a spare', () => {
     }
   )
 
+  test.each<[string, { delegateMemoryBytes: number }, string, number]>([
+    ['says that it takes on no routes', { delegateMemoryBytes: 0 }, 'announces', 0],
+    ['has too little memory for one', { delegateMemoryBytes: 1 }, 'bytes of memory', 1]
+  ])('a route whose first server %s is run by the client', async (_, init, reason, refusals) => {
+    const world = await World.with(init, ...thirds)
+    const warnings: [object, string][] = []
+    const warn = (about: object, what: string): void => void warnings.push([about, what])
+    const chain = await world.drive(world.open({ route: 'delegate', logger: { ...silentLogger, warn } }))
+    for (const [i, token] of tokens.entries()) expect(await world.drive(pass(chain, [token]))).toBe(truth[i])
+    expect(undelegatedPasses(chain.traces)).toBe(tokens.length)
+    expect(warnings.filter(([, what]) => what === 'a server failed')).toHaveLength(refusals)
+    const own = { first: nodes[0], others: nodes.slice(1, 3), reason: expect.stringContaining(reason) }
+    expect(warnings.slice(refusals)).toEqual([[own, expect.stringContaining('by push')]])
+    expect((await world.drive(chain.close())).committed).toBe(tokens.length)
+  })
+
   test('is not waited for by who gives up', async () => {
     const world = await World.of(...thirds)
     outage(world, 1, 1_000 * second)

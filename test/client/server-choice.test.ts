@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { AndthenError, ManualClock } from '../../src/base/index.ts'
 import type { Candidate } from '../../src/client/directory.ts'
+import { RouteRefusedError } from '../../src/client/errors.ts'
 import { type RouteName, ServerChoice } from '../../src/client/server-choice.ts'
 import { Standing } from '../../src/client/standing.ts'
 import { ServerFaultError } from '../../src/inference/index.ts'
 import { ConnectionLostError } from '../../src/network/index.ts'
 
 const minute = 60_000
+const ROUTE_BYTES = 1000
 const busy = new AndthenError('BUSY', 'no room', { retryable: true, details: { retryAfterMs: 1000 } })
 
 const candidate = (peerId: string, from: number, to: number, pingMs: number): Candidate => ({
@@ -14,16 +16,16 @@ const candidate = (peerId: string, from: number, to: number, pingMs: number): Ca
   target: [],
   addresses: [],
   maxLength: 100,
-  delegateBytes: 0
+  delegateBytes: ROUTE_BYTES
 })
 
 /** `near` and `far` have the first half, `last` the second. */
 const candidates = [candidate('near', 0, 2, 1), candidate('far', 0, 2, 9), candidate('last', 2, 4, 1)]
 
-function choiceOf(route: RouteName = 'push') {
+function choiceOf(route: RouteName = 'push', offered: readonly Candidate[] = candidates) {
   const clock = new ManualClock()
   const standing = new Standing({ clock, random: () => 0.5 })
-  const choice = new ServerChoice({ standing }, { candidates, blocks: 4, route })
+  const choice = new ServerChoice({ standing }, { candidates: offered, blocks: 4, route, routeBytes: ROUTE_BYTES })
   const chosen = (open: readonly string[] = []): (string | undefined)[] =>
     choice.choose(peerId => open.includes(peerId)).servers.map(({ peerId }) => peerId)
   return { clock, standing, choice, chosen }
@@ -122,5 +124,40 @@ describe('a route', () => {
     expect([choice.isPushed(servers, 1), choice.delegates(servers)]).toEqual([true, false])
     clock.advance(minute)
     expect(choice.delegates(servers)).toBe(true)
+  })
+
+  test.each<[RouteName, string]>([
+    ['delegate', 'far'],
+    ['push', 'near']
+  ])('by %s is begun by the server that is best for that, where one takes on none: %s', (route, first) => {
+    const offered = [{ ...candidates[0]!, delegateBytes: ROUTE_BYTES - 1 }, candidates[1]!, candidates[2]!]
+    const { choice } = choiceOf(route, offered)
+    const { servers } = choice.choose(() => false)
+    expect(servers[0]!.peerId).toBe(first)
+    expect(choice.delegates(servers)).toBe(route === 'delegate')
+  })
+
+  test('by delegate is pushed along where no first server takes it on, whatever the others take on', () => {
+    const offered = candidates.map(server => ({ ...server, delegateBytes: server.from === 0 ? 0 : ROUTE_BYTES }))
+    const { choice, chosen } = choiceOf('delegate', offered)
+    expect(chosen()).toEqual(['near', 'last'])
+    expect(choice.delegates([offered[0]!, offered[2]!])).toBe(false)
+  })
+
+  test('by delegate needs nobody to take it on where one server has all blocks', () => {
+    const all = { ...candidate('all', 0, 4, 1), delegateBytes: 0 }
+    expect(choiceOf('delegate', [all, ...candidates]).chosen()).toEqual(['all'])
+  })
+
+  test('that was refused is left to another server for a minute, and the one that refused it is used all the same', () => {
+    const { clock, standing, choice, chosen } = choiceOf('delegate')
+    const refused = new RouteRefusedError(new AndthenError('QUOTA', 'no memory'))
+    standing.failed('near', refused)
+    expect(chosen()).toEqual(['far', 'last'])
+    standing.failed('far', refused)
+    expect(chosen()).toEqual(['near', 'last'])
+    expect(choice.delegates([candidates[0]!, candidates[2]!])).toBe(false)
+    clock.advance(minute)
+    expect(choice.delegates([candidates[0]!, candidates[2]!])).toBe(true)
   })
 })

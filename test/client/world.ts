@@ -103,7 +103,7 @@ export class World {
       to,
       maxLength: MAX_LENGTH,
       pingMs,
-      delegateBytes: 64 * 1024 * 1024
+      delegateBytes: server.delegateMemoryBytes > 0 ? server.delegateBytes : 0
     })
   }
 
