@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type AndthenError, CancelledError, type Logger, toAndthenError } from '../base/index.ts'
 import { askInfo } from '../inference/index.ts'
 import { type Network, parseDialAddress } from '../network/index.ts'
@@ -64,6 +65,8 @@ export async function readDirectory(components: DirectoryComponents, init: Direc
   const failures: AndthenError[] = []
   const stragglers = new AbortController()
   const signal = AbortSignal.any([stragglers.signal, ...(init.signal === undefined ? [] : [init.signal])])
+  // Each peer that is asked listens to it.
+  setMaxListeners(0, signal)
   let cancelTimer: (() => void) | undefined
 
   const ask = async (peer: string, attempt: (leftMs: () => number) => Promise<void>): Promise<void> => {

@@ -126,6 +126,18 @@ describe('peers that are asked what they serve', () => {
     expect(clock.now()).toBeLessThan(3 * second)
   })
 
+  test('may be many: no listener is taken for a leak', async () => {
+    const warned: string[] = []
+    const onWarning = ({ name }: Error): void => void warned.push(name)
+    process.on('warning', onWarning)
+    const many = Array.from({ length: 12 }, (_, i) => `${first.slice(0, -2)}${'abcdefghijkm'[i]}1`)
+    const { clock, directory } = reading(Object.fromEntries(many.map(peerId => [peerId, [busy(peerId), serves(0, 8)]])))
+    expect((await drive(clock, directory)).candidates).toHaveLength(many.length)
+    await new Promise(resolve => setImmediate(resolve))
+    process.off('warning', onWarning)
+    expect(warned).not.toContain('MaxListenersExceededWarning')
+  })
+
   test('are asked under one name: who answers at an address is asked again as who it was', async () => {
     const peers = ['/ip4/127.0.0.1/tcp/1', addressOf(last)]
     const outcomes = { [first]: [busy(first), serves(0, 4)], [last]: [serves(4, 8)] }
