@@ -31,6 +31,11 @@ export class PassWatch {
     return this.#lastProgress <= ms
   }
 
+  /** How much longer nothing may come of a pass, ms; 1 at the least. */
+  leftMs(now: number): number {
+    return Math.max(1, this.#lastProgress + this.#stepTimeoutMs - now)
+  }
+
   /** The suspect answered a ping. */
   asked(now: number): void {
     this.#lastAsked = now

@@ -67,8 +67,7 @@ export class Watchdog {
       // One whose connection was lost is looked for already, and cannot have said anything meanwhile.
       const overtaken = waiting.overtaken && !session.away
       const quiet = this.#watch.check(this.#clock.now(), { overtaken, pingMs: server.pingMs })
-      if (quiet === 'failed')
-        pipeline.fail(waiting.server, new TimeoutError(`step on ${server.peerId}`, this.#stepTimeoutMs))
+      if (quiet === 'failed') pipeline.fail(waiting.server, this.#late(server))
       if (quiet === 'suspect' && !session.away) await this.#ping(pipeline, waiting.server, server)
       // It lives: it has as much time again. If another epoch began meanwhile, an alarm of its own is set.
       if (quiet !== 'fine') this.#watch.asked(this.#clock.now())
@@ -79,14 +78,20 @@ export class Watchdog {
   }
 
   /** Where the suspect does not answer, and nothing came of the chain meanwhile either, it is gone. */
-  async #ping(pipeline: Pipeline<ChainPeer>, place: number, { peerId, target }: ChainPeer): Promise<void> {
-    const timeoutMs = this.#isNeeded(peerId) ? NEEDED_PING_MS : SUSPECT_PING_MS
+  async #ping(pipeline: Pipeline<ChainPeer>, place: number, server: ChainPeer): Promise<void> {
+    const { peerId, target } = server
+    const patienceMs = this.#isNeeded(peerId) ? NEEDED_PING_MS : SUSPECT_PING_MS
     const askedMs = this.#clock.now()
+    const leftMs = this.#watch.leftMs(askedMs)
     try {
-      await this.#network.ping(target, { timeoutMs })
+      await this.#network.ping(target, { timeoutMs: Math.min(patienceMs, leftMs) })
     } catch (thrown) {
       if (toAndthenError(thrown).code === 'CANCELLED' || !this.#watch.isQuietSince(askedMs)) return
-      pipeline.fail(place, new TimeoutError(`ping of ${peerId}`, timeoutMs))
+      pipeline.fail(place, leftMs < patienceMs ? this.#late(server) : new TimeoutError(`ping of ${peerId}`, patienceMs))
     }
+  }
+
+  #late({ peerId }: ChainPeer): TimeoutError {
+    return new TimeoutError(`step on ${peerId}`, this.#stepTimeoutMs)
   }
 }

@@ -7,7 +7,7 @@ const second = 1_000
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 /** A chain of one server that computes, and answers no ping. */
-function watching(isNeeded?: () => boolean) {
+function watching(isNeeded?: () => boolean, stepTimeoutMs = 30 * second) {
   const clock = new ManualClock(1_000)
   const failures: AndthenError[] = []
   const pings: number[] = []
@@ -25,7 +25,7 @@ function watching(isNeeded?: () => boolean) {
     waitingFor: { step: 0, server: 0, overtaken: false },
     fail: (_: number, error: AndthenError) => void failures.push(error)
   } as unknown as Pipeline<ChainPeer>
-  const watchdog = new Watchdog({ clock, network }, { stepTimeoutMs: 30 * second, ...(isNeeded && { isNeeded }) })
+  const watchdog = new Watchdog({ clock, network }, { stepTimeoutMs, ...(isNeeded && { isNeeded }) })
   watchdog.watch(pipeline)
   watchdog.progress()
   return { clock, watchdog, failures, pings }
@@ -52,6 +52,14 @@ test.each([
     expect(failures).toMatchObject([{ code: 'TIMEOUT', details: { limitMs: afterMs - second } }])
   }
 )
+
+test.each([false, true])('it is not waited for longer than a step may take, needed: %s', async isNeeded => {
+  const { clock, failures, pings } = watching(() => isNeeded, 2 * second)
+  await passTime(clock, 2 * second - 250)
+  expect([pings, failures]).toEqual([[second], []])
+  await passTime(clock, 250)
+  expect(failures).toMatchObject([{ code: 'TIMEOUT', details: { phase: 'step on server', limitMs: 2 * second } }])
+})
 
 test('one whose answer comes while its ping does not is there: it is asked again when it is quiet again', async () => {
   const { clock, watchdog, failures, pings } = watching()
