@@ -64,6 +64,7 @@ export function catchUp(
     const events = {
       onEmit: () => undefined,
       onRetire: () => {
+        if (over) return
         init.onProgress()
         next()
       },

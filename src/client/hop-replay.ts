@@ -133,16 +133,17 @@ export class HopReplay {
 
   /** Keeps in the order of positions, whatever the order of answers. */
   #answered(sent: Sent): void {
+    if (this.#over) return
     sent.done = true
     this.#init.onProgress()
-    for (let [first] = this.#sent; first?.done === true && !this.#over; [first] = this.#sent) {
+    for (let [first] = this.#sent; first?.done === true; [first] = this.#sent) {
       if (first.into !== null) this.#boundaries.at(this.#hop.server.to).keep(first.into)
       this.#sent.shift()
     }
     this.#wake()
   }
 
-  /** What comes after another epoch may have begun is not kept. */
+  /** What comes after another epoch may have begun is not kept, nor is it a sign that anything comes of that. */
   get #over(): boolean {
     return this.#failure !== null || this.#signal.aborted
   }

@@ -3,7 +3,7 @@ import { AndthenError, ManualClock } from '../../src/base/index.ts'
 import { catchUp } from '../../src/client/catch-up.ts'
 import type { Hop } from '../../src/client/hop.ts'
 import { Boundaries, type SessionListener } from '../../src/inference/index.ts'
-import { createDigester, type Mismatch } from '../../src/wire/index.ts'
+import { createDigester, type Mismatch, type Output } from '../../src/wire/index.ts'
 import { HIDDEN } from './block-runner.ts'
 
 const gone = new AndthenError('GONE', 'the session is over')
@@ -19,6 +19,7 @@ function route(happens: {
   const kept = boundaries.at(0)
   kept.keep(kept.reserve(300))
   const steps: number[] = []
+  let progress = 0
   let heard: SessionListener
   const session = {
     opened: { pushKey: new Uint8Array(16) },
@@ -48,10 +49,17 @@ function route(happens: {
   const done = catchUp(
     { clock, digest, boundaries },
     hop,
-    { epoch: 1, position: 300, verify: 'auto', stepTimeoutMs: 30_000, onProgress: () => undefined },
+    { epoch: 1, position: 300, verify: 'auto', stepTimeoutMs: 30_000, onProgress: () => progress++ },
     abort.signal
   )
-  return { done, clock, steps, abort }
+  /** The first server answers its first step. */
+  const answer = (): void => {
+    const n = 128
+    const [{ bytes }] = kept.runs(0, n, n) as unknown as [{ bytes: Uint8Array }]
+    const inputDigest = digest({ boundary: 0, position: 0, n }, bytes)
+    heard.onOutput({ epoch: 1, step: 0, position: 0, n, replay: false, inputDigest } as Output, 0)
+  }
+  return { done, clock, steps, abort, answer, progress: () => progress }
 }
 
 describe('catching up fails at once', () => {
@@ -81,4 +89,19 @@ describe('catching up fails at once', () => {
     slow.clock.advance(30_000)
     await expect(slow.done).rejects.toMatchObject({ peerId: 'first', cause: { code: 'TIMEOUT' } })
   })
+})
+
+test('an answer is progress until catching up has failed, and none once it has', async () => {
+  const { done, clock, answer, progress } = route({})
+  answer()
+  expect(progress()).toBe(1)
+  const slow = route({})
+  clock.advance(30_000)
+  slow.clock.advance(30_000)
+  slow.answer()
+  await expect(Promise.allSettled([done, slow.done])).resolves.toMatchObject([
+    { status: 'rejected' },
+    { status: 'rejected' }
+  ])
+  expect(slow.progress()).toBe(0)
 })

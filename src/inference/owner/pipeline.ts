@@ -185,7 +185,9 @@ export class Pipeline<S extends ChainPeer = ChainPeer> {
       onMismatch: mismatch => {
         if (ofThisEpoch(mismatch)) this.#apply(this.#passes.onMismatch(server, mismatch))
       },
-      onResumed: () => this.#events.onProgress(),
+      onResumed: () => {
+        if (!this.#passes.over) this.#events.onProgress()
+      },
       onEnd: error => this.fail(server, error)
     })
   }
