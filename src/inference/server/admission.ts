@@ -148,8 +148,8 @@ export class Admission {
 
   async #openRoute(hosted: HostedSession, route: Route): Promise<void> {
     const { session, open, owner } = hosted
-    const { maxLength, signal } = session
-    const init = { route, owner, maxLength, verify: verifyPolicyName(open) }
+    const { maxLength, priority, signal } = session
+    const init = { route, owner, maxLength, priority, verify: verifyPolicyName(open) }
     const opened = await DelegatedRoute.open(this.#components, init, signal)
     opened.onFailed = error => hosted.endFor(error)
     if (signal.aborted) opened.end()

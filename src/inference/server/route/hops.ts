@@ -25,6 +25,8 @@ export interface RouteInit {
   readonly owner: Asker
   readonly verify: VerifyPolicyName
   readonly maxLength: number
+  /** Of the owner's session on this node, for those on the others, too. */
+  readonly priority: number
 }
 
 /**
@@ -104,14 +106,14 @@ export function routeFailed(peerId: string, thrown: unknown): RequestError {
 
 async function openHop(
   components: RouteComponents,
-  { owner, verify, maxLength }: RouteInit,
+  { owner, verify, maxLength, priority }: RouteInit,
   { peer, from, to }: RouteHop,
   signal: AbortSignal
 ): Promise<Hop> {
   const { policy, facts, limits } = components
   const target = policy.spend(owner, peer.peerId, policy.targets(peer.peerId, peer.addresses))
   if (target.length === 0) throw new RequestError('REFUSED', 'this node does not dial its addresses for a client')
-  const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, verify }
+  const init = { peer: target, modelDigest: facts.modelDigest, from, to, maxLength, priority, verify }
   // Who waits for room while its own is waited for may wait for ever: a route has room at once, or has to be asked again.
   const queued = new AbortController()
   const options = { signal: AbortSignal.any([signal, queued.signal]), onQueued: () => queued.abort() }
