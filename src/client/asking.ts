@@ -1,5 +1,5 @@
 import { type AndthenError, BackOff, type Clock, pause, TimeoutError, toAndthenError } from '../base/index.ts'
-import { PeerUnreachableError } from '../network/index.ts'
+import { PeerUnreachableError, type UnreachableReason } from '../network/index.ts'
 import { ASK_AGAIN_MS } from './constants.ts'
 
 export interface AskingComponents {
@@ -34,13 +34,16 @@ export class Asking {
   }
 }
 
+const final: ReadonlySet<UnreachableReason> = new Set(['refused', 'no-route', 'failed'])
+
 /**
- * Whether a peer will not answer in a moment either: nobody listens there, or somebody else, or in another language. Who hangs
- * up may only be full, or too busy to shake hands in time: a server that does not let this peer in looks the same.
+ * Whether a peer will not answer in a moment either: nobody listens there, or somebody else, or in another language, or no way
+ * leads there. Who hangs up may only be full, or too busy to shake hands in time: a server that does not let this peer in looks
+ * the same.
  */
 function isFinal(error: AndthenError): boolean {
   if (!error.retryable) return true
-  return error instanceof PeerUnreachableError && (error.reason === 'refused' || error.reason === 'failed')
+  return error instanceof PeerUnreachableError && final.has(error.reason)
 }
 
 export interface AskOptions {

@@ -28,7 +28,7 @@ export interface ConnectInit {
   readonly peers: readonly string[]
   /**
    * For asking the peers what they serve, before anything is generated. One that hangs up or does not answer is asked again
-   * within that; one where nobody listens, or that speaks another protocol, is not. @default 10 s
+   * within that; one where nobody listens, or no way leads, or that speaks another protocol, is not. @default 10 s
    */
   readonly connectTimeoutMs?: number | undefined
   /** A server that takes longer for one step has failed. @default 30 s */

@@ -64,6 +64,7 @@ export function createCounters(): NetworkCounters {
     dialsFailed: {
       refused: 0,
       timeout: 0,
+      'no-route': 0,
       'no-address': 0,
       'wrong-peer': 0,
       denied: 0,

@@ -4,6 +4,7 @@ import { AndthenError, type ErrorOptions } from '../base/index.ts'
 export type UnreachableReason =
   | 'refused'
   | 'timeout'
+  | 'no-route'
   | 'no-address'
   | 'wrong-peer'
   | 'denied'
@@ -16,6 +17,7 @@ export type UnreachableReason =
 const advice: Record<UnreachableReason, string> = {
   refused: 'nothing listens there; check the port, and that the node runs',
   timeout: 'no answer; check the address and firewalls between',
+  'no-route': 'no way leads there: the host is off, a firewall says no, or this machine has no such network, as IPv6',
   'no-address': 'no address of it is known, or its name does not resolve; check the name, and give a whole address',
   'wrong-peer': 'another peer answers there; the address is out of date',
   denied: 'it may not be dialled from here',
@@ -29,6 +31,7 @@ const advice: Record<UnreachableReason, string> = {
 const retryable: ReadonlySet<UnreachableReason> = new Set([
   'refused',
   'timeout',
+  'no-route',
   'failed',
   'too-many',
   'relay',

@@ -16,7 +16,8 @@ function reasonOf(error: unknown): UnreachableReason {
   const reasons = causesOf(error).map(one => reasonOfOne(one))
   // Of several addresses the one that got furthest tells most.
   const telling: UnreachableReason[] = [
-    ...(['wrong-peer', 'self', 'denied', 'too-many', 'closed', 'relay', 'refused', 'timeout', 'no-address'] as const)
+    ...(['wrong-peer', 'self', 'denied', 'too-many', 'closed', 'relay', 'refused'] as const),
+    ...(['timeout', 'no-route', 'no-address'] as const)
   ]
   return telling.find(reason => reasons.includes(reason)) ?? 'failed'
 }
@@ -47,8 +48,8 @@ const byErrno = {
   ECONNRESET: 'closed',
   EPIPE: 'closed',
   ETIMEDOUT: 'timeout',
-  EHOSTUNREACH: 'timeout',
-  ENETUNREACH: 'timeout',
+  EHOSTUNREACH: 'no-route',
+  ENETUNREACH: 'no-route',
   ENOTFOUND: 'no-address',
   EAI_AGAIN: 'no-address'
 } as const satisfies Record<string, UnreachableReason>

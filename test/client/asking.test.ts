@@ -23,6 +23,7 @@ describe('a peer that could not be asked', () => {
     ['is lost', lost, true],
     ['does not say it in time', new TimeoutError('info', 5), true],
     ['is a port where nobody listens', unreachable('refused'), false],
+    ['is in a network that this machine does not get to', unreachable('no-route'), false],
     ['is no andthen node, or of another swarm', unreachable('failed'), false],
     ['is somebody else', unreachable('wrong-peer'), false],
     ['is not to be dialled', unreachable('denied'), false],
