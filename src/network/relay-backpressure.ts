@@ -11,7 +11,8 @@ interface HopServer {
 
 /**
  * Makes a relay take from one end no more than the other end reads, but for `MAX_RELAYED_BYTES` and what a window holds then.
- * libp2p's own takes all that comes, and keeps what the other end does not read, up to all that one connection may carry.
+ * libp2p's own takes all that comes, and keeps what the other end does not read, and of who asked what it does read, too: up to
+ * all that one connection may carry.
  *
  * @throws TypeError where it is another version, which would not be bounded
  */
@@ -29,6 +30,7 @@ export function boundRelayed(relay: object): void {
       if (to !== undefined) {
         holdBack(from, to)
         holdBack(to, from)
+        hearOnce(from)
       }
       return from
     }
@@ -73,4 +75,25 @@ function holdBack(from: Stream, to: Stream): void {
 
 function isWindowed(stream: Stream): stream is Windowed {
   return 'sendWindowUpdate' in stream
+}
+
+type Listen = EventTarget['addEventListener']
+
+/**
+ * libp2p makes a pipe from `from` to the other end and back, and hears `from` at both ends of it, each time for its messages
+ * and then for the end of them. The last one only sends: what it hears is read by nobody, and would be kept for as long as the
+ * stream is there.
+ */
+function hearOnce(from: Stream): void {
+  const listen = from.addEventListener.bind(from) as Listen
+  let last: Parameters<Listen>[1] | undefined
+  let ends = 0
+  const hear: Listen = (type, listener, options) => {
+    listen(type, listener, options)
+    if (type === 'message') last = listener
+    if (type !== 'remoteCloseWrite' || ++ends < 2 || last === undefined) return
+    ;(from as EventTarget).removeEventListener('message', last)
+    from.addEventListener = listen as Stream['addEventListener']
+  }
+  from.addEventListener = hear as Stream['addEventListener']
 }

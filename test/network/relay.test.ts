@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createIdentity, type Network, type NetworkInit } from '../../src/network/index.ts'
 import { createCounters } from '../../src/network/counters.ts'
@@ -6,6 +8,9 @@ import { createNode } from '../../src/network/libp2p-node.ts'
 import { throughRelay } from '../../src/network/peer-address.ts'
 import { Cluster, echo, ended, read, until } from './cluster.ts'
 import { quietPort } from './ports.ts'
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
 
 const cluster = new Cluster()
 afterEach(() => cluster.close())
@@ -211,6 +216,28 @@ describe('a relay', () => {
     stream.send([new Uint8Array(300_000)])
     expect(await lost).toMatchObject({ code: 'CONNECTION_LOST' })
     await says(client, server.addresses(), 10_000)
+  })
+
+  it('keeps nothing of what it has passed on, whichever end sent it', async () => {
+    const relay = await cluster.server({ relaying: {} })
+    const server = await hidden(relay)
+    await server.handle('/test/echo', echo)
+    const stream = await (await cluster.client()).openStream(server.addresses(), '/test/echo')
+    const MiB = 2 ** 20
+    const goesBothWays = async (bytes: number): Promise<void> => {
+      const back = read(stream, bytes)
+      stream.send([new Uint8Array(bytes)])
+      await back
+    }
+    // Buffers that are used again are there then.
+    await goesBothWays(2 * MiB)
+    gc()
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 4; i++) await goesBothWays(2 * MiB)
+    await until(() => {
+      gc()
+      return process.memoryUsage().arrayBuffers < before + 4 * MiB
+    })
   })
 
   it('is not taken up on an offer that nobody asked for', async () => {
