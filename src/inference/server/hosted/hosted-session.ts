@@ -1,7 +1,15 @@
 import { type AndthenError, toAndthenError } from '../../../base/index.ts'
 import type { Asker } from '../../../network/index.ts'
 import type { Session, SessionTable } from '../../../session/index.ts'
-import { type Open, type Push, type Resume, type Rewind, type Step, VerifyPolicy } from '../../../wire/index.ts'
+import {
+  equalBytes,
+  type Open,
+  type Push,
+  type Resume,
+  type Rewind,
+  type Step,
+  VerifyPolicy
+} from '../../../wire/index.ts'
 import { BufferPool, type StatesBuffer } from '../../buffers.ts'
 import { RequestError } from '../../errors.ts'
 import type { Effect, PushArrival } from '../../race/race-types.ts'
@@ -129,17 +137,21 @@ export class HostedSession {
   }
 
   onRewind(rewind: Rewind): void {
-    const upstream = rewind.upstreamNone ? '' : rewind.upstream === '' ? this.upstream : rewind.upstream
-    const effects = this.race.onRewind(rewind.epoch, rewind.length, upstream !== this.upstream)
+    const names = rewind.upstreamNone || rewind.upstream !== ''
+    const upstream = rewind.upstreamNone ? '' : rewind.upstream || this.upstream
+    const incarnation = names ? rewind.upstreamIncarnation : this.upstreamIncarnation
+    // What is held was let in as of the session that was named before: as of another, its receipt proves nothing.
+    const isAnother = upstream !== this.upstream || !equalBytes(incarnation, this.upstreamIncarnation)
+    const effects = this.race.onRewind(rewind.epoch, rewind.length, isAnother)
     if (effects === null) {
       const told = `epoch ${rewind.epoch} is not above ${this.race.epoch}, which was begun before`
       this.replies.refuse(new RequestError('EPOCH', told), { epoch: rewind.epoch, step: 0 })
       return
     }
     this.#apply(effects)
-    if (rewind.upstreamNone || rewind.upstream !== '') {
+    if (names) {
       this.upstream = upstream
-      this.upstreamIncarnation = rewind.upstreamIncarnation
+      this.upstreamIncarnation = incarnation
       this.#onUpstream()
     }
     if (rewind.next !== null || rewind.nextNone) this.#next.name(rewind.next)

@@ -90,6 +90,28 @@ describe('a push', () => {
     expect(set.owner.last('output')).toMatchObject({ epoch: 2, usedPush: true })
   })
 
+  it('that was held for its epoch is dropped where the owner names another session of its upstream with that', async () => {
+    const set = await scene()
+    const [named, other] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
+    push(set, { push: { epoch: 1 }, statement: { incarnation: other } })
+    await settle()
+    const rewind = { epoch: 1, length: 0, upstream: 'upstream', upstreamIncarnation: named }
+    set.owner.send({ kind: 'rewind', value: rewind })
+    set.owner.step({ epoch: 1, step: 0 })
+    await settle()
+    push(set, { push: { epoch: 2 }, statement: { incarnation: named } })
+    await settle()
+    expect(set.node.runner.runs).toBe(0)
+    // One that is named again is the same as before.
+    set.owner.send({ kind: 'rewind', value: { ...rewind, epoch: 2 } })
+    set.owner.step({ epoch: 2, step: 0 })
+    await settle()
+    expect(set.owner.last('output')).toMatchObject({ epoch: 2, usedPush: true })
+    set.owner.send({ kind: 'close', value: {} })
+    await settle()
+    expect(Object.fromEntries(set.node.ledger.ignored)).toEqual({ 'former-upstream': 1 })
+  })
+
   it('of an old epoch, or that is replayed, changes nothing and is counted at the end', async () => {
     const set = await scene()
     set.owner.send({ kind: 'rewind', value: { epoch: 1, length: 0 } })
