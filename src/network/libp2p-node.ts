@@ -85,7 +85,7 @@ function tcpOptions(keepAliveMs: number): TCPOptions {
   }
 }
 
-/** libp2p with what this project needs of it: TCP, relays, noise, yamux and ping. It does not listen yet. */
+/** libp2p with what this project needs of it: TCP, relays, noise and yamux. It does not listen yet. */
 export async function createNode(init: Libp2pInit): Promise<Libp2pNode> {
   let transport: CorkedTcp | undefined
   let circuit: CircuitTransport | undefined

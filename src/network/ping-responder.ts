@@ -10,7 +10,12 @@ export function answerPings(stream: Stream): void {
   const close = (): void => void stream.close().catch(() => end('not closed in time'))
   stream.addEventListener('message', ({ data }) => {
     if (stream.writeStatus !== 'writable') return
-    stream.send(data)
+    try {
+      stream.send(data)
+    } catch {
+      // The connection beneath it is closing, and nobody hears what an event's listener throws but the process.
+      return end('the connection is closing')
+    }
     if (stream.writeBufferLength > MAX_WAITING_PING_BYTES) end('more pings than are read')
   })
   stream.addEventListener('remoteCloseWrite', close)

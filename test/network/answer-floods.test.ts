@@ -142,6 +142,16 @@ describe('a stream of pings', () => {
     expect(answered(late).close).toHaveBeenCalledOnce()
   })
 
+  it('ends where the connection beneath it takes nothing any more, and nothing else does', () => {
+    const pings = answered()
+    pings.send.mockImplementation(() => {
+      throw new Error('Cannot write to a stream that is closing')
+    })
+    pings.brings(PING_BYTES)
+    pings.brings(PING_BYTES)
+    expect([pings.send.mock.calls.length, pings.abort.mock.calls.length]).toEqual([1, 1])
+  })
+
   it('waits behind what else is sent, and ends where more wait than anybody sends who reads', () => {
     const pings = answered()
     pings.reads = false
