@@ -49,6 +49,7 @@ export class DelegatedRoute {
   #rewinding: Promise<void> | null = null
   /** The length of the epoch that is wanted, where it is not begun. */
   #rewindTo: number | null = null
+  #rewindsAsked = 0
   #epoch = 0
   readonly #traffic: RouteTraffic
   #failure: AndthenError | null = null
@@ -99,6 +100,7 @@ export class DelegatedRoute {
     this.#watchdog.watch(null)
     this.#drop(new RequestError('EPOCH', 'the epoch is over'))
     this.#traffic.clear()
+    this.#rewindsAsked++
     this.#rewindTo = length
     this.#rewinding ??= this.#rewind()
     return this.#rewinding
@@ -126,8 +128,15 @@ export class DelegatedRoute {
    */
   run(step: { position: number; n: number; want: 'last' | 'none' }, input: Uint8Array): Promise<RouteResult> {
     if (this.#verdict !== null) return this.#verdict
-    // An owner that came back takes `Resumed` for the answer to its rewind, before the rest of the route has answered.
-    if (this.#rewinding !== null) return this.#rewinding.then(() => this.run(step, input))
+    if (this.#rewinding !== null) {
+      // An owner that came back takes `Resumed` for the answer to its rewind, before the rest of the route has answered. Where
+      // it rewinds again meanwhile, what waits here is of an epoch that is over.
+      const asked = this.#rewindsAsked
+      return this.#rewinding.then(() => {
+        if (asked !== this.#rewindsAsked) throw new RequestError('EPOCH', 'the epoch is over')
+        return this.run(step, input)
+      })
+    }
     return new Promise((resolve, reject) => {
       const pipeline = this.#pipeline
       if (this.#failure !== null || pipeline === null) {

@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest'
 import { createIdentity } from '../../../../src/network/index.ts'
 import { INFERENCE_PROTOCOL } from '../../../../src/wire/index.ts'
-import { Bench, settle } from '../bench.ts'
+import { Bench, type Owner, settle } from '../bench.ts'
 import { statesOf } from '../fake-runner.ts'
 import { SlowServer } from './slow-server.ts'
 
-it('rewinds that come while one is under way are passed on as one, the last, and all are answered', async () => {
+/** A route that stands, whose second server answers rewinds when it is told to. */
+async function slowRoute(): Promise<{ owner: Owner; second: SlowServer }> {
   const bench = new Bench()
   const first = await bench.node('first', [0, 4])
   const { peerId } = await createIdentity()
@@ -18,7 +19,11 @@ it('rewinds that come while one is under way are passed on as one, the last, and
   await settle()
   await second.answer()
   owner.last('opened')
+  return { owner, second }
+}
 
+it('rewinds that come while one is under way are passed on as one, the last, and all are answered', async () => {
+  const { owner, second } = await slowRoute()
   const many = 50
   for (let epoch = 1; epoch <= many; epoch++) owner.send({ kind: 'rewind', value: { epoch, length: 0 } })
   await settle()
@@ -31,6 +36,22 @@ it('rewinds that come while one is under way are passed on as one, the last, and
   expect(owner.all('rewound').map(({ epoch }) => epoch)).toEqual(Array.from({ length: many }, (_, i) => i + 1))
   owner.step({ epoch: many, step: 0, position: 0, want: 1 }, statesOf(1))
   await settle()
+  expect(owner.codes).toEqual([])
+})
+
+it('a step that waits for a rewind is none of the next epoch, where another rewind comes meanwhile', async () => {
+  const { owner, second } = await slowRoute()
+  owner.send({ kind: 'rewind', value: { epoch: 1, length: 0 } })
+  owner.step({ epoch: 1, step: 0, position: 0, want: 1 }, statesOf(1))
+  await settle()
+  owner.send({ kind: 'rewind', value: { epoch: 2, length: 0 } })
+  await settle()
+  await second.answer()
+  await second.answer()
+  expect(second.steps).toEqual([])
+  owner.step({ epoch: 2, step: 0, position: 0, want: 1 }, statesOf(1))
+  await settle()
+  expect(second.steps.map(({ epoch, step, position }) => [epoch, step, position])).toEqual([[3, 0, 0]])
   expect(owner.codes).toEqual([])
 })
 

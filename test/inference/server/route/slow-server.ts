@@ -6,13 +6,15 @@ import {
   type OwnerMessage,
   type Rewind,
   serverFrames,
-  type ServerMessage
+  type ServerMessage,
+  type Step
 } from '../../../../src/wire/index.ts'
 import { settle } from '../bench.ts'
 
 /** A server of a route that grants a session at once, and answers rewinds when it is told to. */
 export class SlowServer {
   readonly rewinds: Rewind[] = []
+  readonly steps: Step[] = []
   #answered = 0
   #writer: MessageWriter<ServerMessage> | null = null
 
@@ -27,6 +29,7 @@ export class SlowServer {
             value: { ...keys, lengths: {}, credit: { steps: 8, bytes: 1e6 }, maxTentative: 8 }
           })
         } else if (message.kind === 'rewind') this.rewinds.push(message.value)
+        else if (message.kind === 'step') this.steps.push(message.value)
         return null
       },
       onTensor: () => undefined
