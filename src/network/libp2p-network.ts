@@ -31,7 +31,7 @@ import { type PeerTarget, parseTarget } from './peer-target.ts'
 import { measurePing } from './ping.ts'
 import { answerPings } from './ping-responder.ts'
 import type { ConnectionPool } from './pool.ts'
-import { type Asker, PeerLimiter } from './peer-limiter.ts'
+import { PeerLimiter } from './peer-limiter.ts'
 import type { RelayReservations } from './relay-reservations.ts'
 import type { SharedHosts } from './shared-hosts.ts'
 
@@ -115,7 +115,7 @@ export class Libp2pNetwork implements Network {
     const { node, pool } = this.#components
     const { onOverLimit } = options
     const onStream = (stream: Stream, connection: Connection): void => {
-      const asker = this.#askerOf(connection)
+      const asker = this.#components.shared.askerOf(connection)
       const waitMs = this.#streamLimit.take(asker)
       if (waitMs === 0) return handler(this.#wrap(stream, pool.hold(connection), onOverLimit))
       const error = this.#overLimit(asker.peer, 'streams', waitMs)
@@ -212,7 +212,7 @@ export class Libp2pNetwork implements Network {
 
   /** The stream holds the lease until it ends. */
   #wrap(stream: Stream, lease: Lease, onOverLimit?: HandleOptions['onOverLimit']): PeerStream {
-    const asker = this.#askerOf(lease.connection)
+    const asker = this.#components.shared.askerOf(lease.connection)
     const { peer: remotePeer, host: remoteHost } = asker
     const byteLimit = this.#byteLimit
     const meter = (bytes: number): Error | undefined => {
@@ -248,10 +248,6 @@ export class Libp2pNetwork implements Network {
     if (this.#reached || direction !== 'inbound' || !provesReach(remoteAddr.toString())) return
     this.#reached = true
     this.#components.logger.info({}, 'reachable directly')
-  }
-
-  #askerOf(connection: Connection): Asker {
-    return { peer: connection.remotePeer.toString(), host: this.#components.shared.sourceOf(connection) }
   }
 
   #overLimit(peer: string, what: 'streams' | 'bytes', waitMs: number): RateLimitedError {

@@ -2,6 +2,7 @@ import type { Connection } from '@libp2p/interface'
 import { UsageError } from '../base/index.ts'
 import { AddressRanges } from './address-ranges.ts'
 import { hostOf, relayOf, sourceOf } from './peer-address.ts'
+import type { Asker } from './peer-limiter.ts'
 
 /**
  * Addresses that stand for many, as a load balancer's or a router's do. What comes from there is not one host's: each peer
@@ -31,5 +32,9 @@ export class SharedHosts {
   sourceOf({ remoteAddr, remotePeer }: Pick<Connection, 'remoteAddr' | 'remotePeer'>): string {
     const address = remoteAddr.toString()
     return this.has(address) ? `/p2p/${remotePeer.toString()}` : sourceOf(address)
+  }
+  /** Who asks for what comes over a connection. */
+  askerOf(connection: Pick<Connection, 'remoteAddr' | 'remotePeer'>): Asker {
+    return { peer: connection.remotePeer.toString(), host: this.sourceOf(connection) }
   }
 }

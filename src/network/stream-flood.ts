@@ -41,7 +41,7 @@ export class StreamFlood {
 
   /** Counts what comes over it, until it ends. */
   watch(connection: Connection): void {
-    const asker = { peer: connection.remotePeer.toString(), host: this.#components.shared.sourceOf(connection) }
+    const asker = this.#components.shared.askerOf(connection)
     const muxer = muxerOf(connection)
     muxer?.addEventListener('stream', () => this.#endIf(connection, asker, this.#streams.take(asker)))
     muxer?.addEventListener(ANSWERED, () => this.#endIf(connection, asker, this.#answers.take(asker)))
